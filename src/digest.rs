@@ -1,0 +1,145 @@
+//! Content names: the plain BLAKE3 digest of raw bytes.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::error::Error;
+
+/// From this many bytes on, hashing uses every core. Below it the hand-over costs more than it brings
+/// (the BLAKE3 crate's own advice is 128 KiB; measured here the gain starts near 1 MiB).
+const PARALLEL_FROM: usize = 1 << 20;
+
+/// The BLAKE3 digest of some bytes, 32 bytes long: the name of a blob.
+///
+/// Printed and parsed as 64 lower-case hex digits, as `b3sum` does.
+///
+/// ```
+/// let digest = ndstash::Digest::of(b"abc");
+/// assert_eq!(digest.to_string(), "6437b3ac38465133ffb63b75273a8db548c558465d79db03fd359c6cd5bd9d85");
+/// assert_eq!(digest.to_string().parse::<ndstash::Digest>().unwrap(), digest);
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Digest([u8; Digest::LEN]);
+
+impl Digest {
+    /// The length of a digest in bytes.
+    pub const LEN: usize = 32;
+
+    /// Hashes bytes in memory, on every core where there are enough of them.
+    pub fn of(bytes: &[u8]) -> Self {
+        let mut hasher = Hasher::new();
+        hasher.update(bytes);
+        hasher.finish()
+    }
+
+    /// The digest as raw bytes.
+    pub const fn as_bytes(&self) -> &[u8; Digest::LEN] {
+        &self.0
+    }
+
+    /// Takes 32 raw bytes as a digest.
+    pub const fn from_bytes(bytes: [u8; Digest::LEN]) -> Self {
+        Digest(bytes)
+    }
+
+    /// The directory a blob or entry of this name lies in: the first byte.
+    pub(crate) const fn shard(&self) -> u8 {
+        self.0[0]
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for Digest {
+    type Err = Error;
+
+    /// Parses exactly 64 hex digits, lower case as they are printed.
+    fn from_str(text: &str) -> Result<Self, Error> {
+        parse_hex(text.as_bytes()).map(Digest).ok_or_else(|| Error::Invalid {
+            what: "digest",
+            given: text.to_owned(),
+            reason: "64 lower-case hex digits are expected",
+        })
+    }
+}
+
+fn parse_hex(text: &[u8]) -> Option<[u8; Digest::LEN]> {
+    if text.len() != 2 * Digest::LEN {
+        return None;
+    }
+    let mut bytes = [0; Digest::LEN];
+    for (byte, pair) in bytes.iter_mut().zip(text.chunks_exact(2)) {
+        *byte = nibble(pair[0])? << 4 | nibble(pair[1])?;
+    }
+    Some(bytes)
+}
+
+fn nibble(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    }
+}
+
+/// Hashes bytes that arrive in pieces.
+#[derive(Default)]
+pub(crate) struct Hasher(blake3::Hasher);
+
+impl Hasher {
+    pub(crate) fn new() -> Self {
+        Hasher(blake3::Hasher::new())
+    }
+
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
+        if bytes.len() >= PARALLEL_FROM {
+            self.0.update_rayon(bytes);
+        } else {
+            self.0.update(bytes);
+        }
+    }
+
+    pub(crate) fn finish(&self) -> Digest {
+        Digest(*self.0.finalize().as_bytes())
+    }
+}
+
+/// BLAKE3's key derivation: a digest in a domain of its own, so that it can never be a blob's.
+pub(crate) fn derive(context: &str, bytes: &[u8]) -> Digest {
+    Digest(blake3::derive_key(context, bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_and_whole_agree_around_the_parallel_threshold() {
+        for len in [0, 1, 1023, 1024, 1025, PARALLEL_FROM - 1, PARALLEL_FROM, PARALLEL_FROM + 1] {
+            let bytes: Vec<u8> = (0..len).map(|i| u8::try_from(i % 251).unwrap()).collect();
+            let mut hasher = Hasher::new();
+            bytes.chunks(4099).for_each(|piece| hasher.update(piece));
+            assert_eq!(hasher.finish(), Digest::of(&bytes), "length {len}");
+            assert_eq!(Digest::of(&bytes).0, *blake3::hash(&bytes).as_bytes(), "length {len}");
+        }
+    }
+
+    #[test]
+    fn only_64_lower_case_hex_digits_parse() {
+        let good = Digest::of(b"x").to_string();
+        assert!(good.parse::<Digest>().is_ok());
+        for bad in ["", &good[1..], &format!("{good}0"), &good.to_uppercase(), &good.replace(&good[..1], "g")] {
+            assert!(bad.parse::<Digest>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! Facts about this machine: clock, randomness, boot, file system.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::Root;
+use crate::error::{At, Result};
+
+/// Nanoseconds since 1970, for people: no safety rests on it.
+pub(crate) fn now_ns() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+}
+
+/// 128 bits from the system's generator.
+pub(crate) fn random_bits() -> [u8; 16] {
+    let mut bits = [0; 16];
+    getrandom::fill(&mut bits).expect("the system's generator does not fail once the system is up");
+    bits
+}
+
+/// Which boot of which machine this is; zeros where that is not known.
+pub(crate) fn boot_id() -> [u8; 16] {
+    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let digits: Vec<u8> = text.bytes().filter_map(|byte| char::from(byte).to_digit(16)?.try_into().ok()).collect();
+    let mut id = [0; 16];
+    if digits.len() == 32 {
+        id.iter_mut().zip(digits.chunks_exact(2)).for_each(|(byte, pair)| *byte = pair[0] << 4 | pair[1]);
+    }
+    id
+}
+
+/// The owner that new files are given to: that of the directory, if this is root and it is another's.
+pub(super) fn other_owner(dir: &OwnedFd) -> io::Result<Option<(rustix::fs::Uid, rustix::fs::Gid)>> {
+    let stat = rustix::fs::fstat(dir)?;
+    let foreign = rustix::process::geteuid().is_root() && stat.st_uid != 0;
+    Ok(foreign.then(|| (rustix::fs::Uid::from_raw(stat.st_uid), rustix::fs::Gid::from_raw(stat.st_gid))))
+}
+
+/// Bytes that an ordinary user may still write.
+pub(crate) fn available_space(root: &Root) -> Result<u64> {
+    fs2::available_space(root.path()).at("ask for the free space of", root.path())
+}
+
+/// The name of a file system on which locks between machines are not to be trusted; `None` on an ordinary one.
+#[cfg(target_os = "linux")]
+pub(crate) fn untrusted_file_system(root: &Root) -> Result<Option<&'static str>> {
+    const UNTRUSTED: [(u64, &str); 11] = [
+        (0x6969, "NFS"),
+        (0x517b, "SMB"),
+        (0xff53_4d42, "SMB"),
+        (0xfe53_4d42, "SMB"),
+        (0x6573_5546, "FUSE"),
+        (0x0102_1997, "9p"),
+        (0x0bd0_0bd0, "Lustre"),
+        (0x4750_4653, "GPFS"),
+        (0x00c3_6400, "Ceph"),
+        (0x1983_0326, "BeeGFS"),
+        (0x5346_414f, "AFS"),
+    ];
+    let stat = rustix::fs::fstatfs(&root.0.fd).at("ask for the file system of", root.path())?;
+    #[allow(clippy::cast_sign_loss, clippy::unnecessary_cast, reason = "the type differs by platform")]
+    let kind = stat.f_type as u64 & 0xffff_ffff;
+    Ok(UNTRUSTED.iter().find(|(magic, _)| *magic == kind).map(|(_, name)| *name))
+}
+
+/// The name of a file system on which locks between machines are not to be trusted. Not known on this platform.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn untrusted_file_system(_: &Root) -> Result<Option<&'static str>> {
+    Ok(None)
+}

@@ -1,0 +1,149 @@
+//! Lock files: shared or exclusive, with a bounded wait, gone with their holder.
+
+use std::fs::File;
+use std::io;
+use std::time::{Duration, Instant};
+
+use fs2::FileExt;
+use rustix::fs::{Mode, OFlags};
+
+use super::seam::{Flow, Step, Verb};
+use super::{Root, open};
+use crate::error::{At, Error, Result};
+use crate::layout::Rel;
+
+/// The first pause between two tries, and the longest.
+const PAUSE: (Duration, Duration) = (Duration::from_micros(20), Duration::from_millis(2));
+
+/// How a lock is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LockMode {
+    Shared,
+    Exclusive,
+}
+
+impl LockMode {
+    const fn verb(self) -> Verb {
+        match self {
+            LockMode::Shared => Verb::LockShared,
+            LockMode::Exclusive => Verb::LockExclusive,
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            LockMode::Shared => "shared",
+            LockMode::Exclusive => "exclusive",
+        }
+    }
+}
+
+/// A lock that others may hold at the same time. Released when dropped.
+#[derive(Debug)]
+pub(crate) struct SharedGuard(#[expect(dead_code, reason = "held, not read")] Held);
+
+/// A lock that nobody else holds: what deleting asks to see. Released when dropped.
+#[derive(Debug)]
+pub(crate) struct ExclusiveGuard(#[expect(dead_code, reason = "held, not read")] Held);
+
+#[derive(Debug)]
+struct Held {
+    root: Root,
+    rel: Rel,
+    file: File,
+    process: u32,
+}
+
+impl Drop for Held {
+    /// Unlocks explicitly, because a forked child may still have the file open; and only in the process that
+    /// locked, because the child's unlock would take the lock from its parent.
+    fn drop(&mut self) {
+        if self.process != std::process::id() {
+            return;
+        }
+        let step = Step { verb: Verb::Unlock, path: self.rel.as_str(), from: None, file: Some(&self.file) };
+        // An unlock that fails or is stopped by a test still ends with the descriptor.
+        drop(self.root.run(&step, || FileExt::unlock(&self.file)));
+    }
+}
+
+impl Root {
+    pub(crate) fn lock_shared(&self, rel: &Rel, wait: Duration) -> Result<SharedGuard> {
+        self.lock(rel, LockMode::Shared, wait).map(SharedGuard)
+    }
+
+    pub(crate) fn lock_exclusive(&self, rel: &Rel, wait: Duration) -> Result<ExclusiveGuard> {
+        self.lock(rel, LockMode::Exclusive, wait).map(ExclusiveGuard)
+    }
+
+    /// Takes a lock, trying again with growing pauses until `wait` is over.
+    fn lock(&self, rel: &Rel, mode: LockMode, wait: Duration) -> Result<Held> {
+        let start = Instant::now();
+        let mut pause = PAUSE.0;
+        loop {
+            if let Some(held) = self.try_lock(rel, mode)? {
+                return Ok(held);
+            }
+            let waited = start.elapsed();
+            if waited >= wait {
+                let waited_ms = u64::try_from(waited.as_millis()).unwrap_or(u64::MAX);
+                return Err(Error::Busy { path: self.full(rel), mode: mode.name(), waited_ms });
+            }
+            self.step(Verb::Contended, rel, || Ok(()))?;
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(PAUSE.1);
+        }
+    }
+
+    fn try_lock(&self, rel: &Rel, mode: LockMode) -> Result<Option<Held>> {
+        loop {
+            let path = self.full(rel);
+            let file = self.open_lock_file(rel).at("open lock", &path)?;
+            let step = Step { verb: mode.verb(), path: rel.as_str(), from: None, file: Some(&file) };
+            let locked = match self.0.seam.before(&step).at("lock", &path)? {
+                Flow::Skip => true,
+                Flow::Go | Flow::Half => try_flock(&file, mode).at("lock", &path)?,
+            };
+            if !locked {
+                return Ok(None);
+            }
+            let held = Held { root: self.clone(), rel: rel.clone(), file, process: std::process::id() };
+            // Somebody may have unlinked the file between the opening and the locking: a lock on a file without
+            // a name excludes nobody.
+            let named = self.stat(rel).ok().flatten().map(|stat| stat.id);
+            if named == Some(self.look_at(&held.file, rel)?.id) {
+                return Ok(Some(held));
+            }
+        }
+    }
+
+    fn open_lock_file(&self, rel: &Rel) -> io::Result<File> {
+        match open::regular(&self.0.fd, rel.as_str(), OFlags::RDWR, Mode::empty()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            opened => return opened,
+        }
+        let file = open::regular(&self.0.fd, rel.as_str(), OFlags::RDWR | OFlags::CREATE, self.lock_mode())?;
+        // The umask may have taken bits of the mode that the group needs; only its owner can give them.
+        if file.metadata()?.len() == 0 && rustix::fs::fchmod(&file, self.lock_mode()).is_ok() {
+            self.give(&file)?;
+        }
+        Ok(file)
+    }
+}
+
+fn try_flock(file: &File, mode: LockMode) -> io::Result<bool> {
+    let tried = match mode {
+        LockMode::Shared => FileExt::try_lock_shared(file),
+        LockMode::Exclusive => FileExt::try_lock_exclusive(file),
+    };
+    match tried {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Locks an open directory for its owner, if nobody else has.
+pub(super) fn try_lock_dir(dir: &File) -> io::Result<bool> {
+    try_flock(dir, LockMode::Exclusive)
+}

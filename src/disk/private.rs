@@ -1,0 +1,338 @@
+//! Private files: what a live process writes before anybody can see it, and how it is published.
+//!
+//! The order is in the types: only a [`SealedFile`], whose content is on disk, has a way to a final name.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rustix::fs::{AtFlags, Mode, OFlags, Timespec};
+use rustix::io::Errno;
+
+use super::seam::{Flow, Step, Verb};
+use super::{
+    ExclusiveGuard, FileId, PUBLISHED_MODE, PUBLISHED_TIME, Root, absent, lock, open, random_bits, set_modified,
+    to_errno,
+};
+use crate::error::{At, Error, Result};
+use crate::layout::{self, Rel, TMP};
+
+/// The length of one write call. The kernel keeps pieces of 2 MiB and more in large folios, which makes the first
+/// touch of a mapped array ten times cheaper than pieces of 4 KiB do.
+const PIECE: usize = 8 << 20;
+
+/// From this length on, space is reserved before the first write.
+const RESERVE_FROM: u64 = 1 << 20;
+
+/// A directory of its own for one live handle, locked as long as it lives: who finds it unlocked may remove it.
+#[derive(Debug)]
+pub(crate) struct PrivateDir {
+    root: Root,
+    rel: Rel,
+    /// Holds the lock.
+    _lock: File,
+    process: u32,
+    next: AtomicU64,
+}
+
+impl PrivateDir {
+    pub(crate) fn create(root: &Root) -> Result<Arc<Self>> {
+        loop {
+            let rel = TMP.child(&layout::random_name(random_bits()));
+            root.make_dir(&rel)?;
+            // A collector that came between making and locking has removed it, or is about to: then make another.
+            let opened = absent(open::directory(&root.0.fd, rel.as_str())).at("open", root.full(&rel))?;
+            let Some(dir) = opened.map(File::from) else { continue };
+            let locked = lock::try_lock_dir(&dir).at("lock", root.full(&rel))?;
+            if locked && is_named(root, &rel, &dir)? {
+                let (root, process) = (root.clone(), std::process::id());
+                return Ok(Arc::new(PrivateDir { root, rel, _lock: dir, process, next: AtomicU64::new(0) }));
+            }
+        }
+    }
+
+    fn new_name(&self) -> Rel {
+        self.rel.child(&self.next.fetch_add(1, Ordering::Relaxed).to_string())
+    }
+
+    /// Creates a private file.
+    pub(crate) fn file(self: &Arc<Self>) -> Result<PrivateFile> {
+        let (root, rel) = (&self.root, self.new_name());
+        let path = root.full(&rel);
+        let step = Step { verb: Verb::Create, path: rel.as_str(), from: None, file: None };
+        root.0.seam.before(&step).at("create", &path)?;
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL;
+        let file = open::regular(&root.0.fd, rel.as_str(), flags, Mode::from_raw_mode(0o600)).at("create", &path)?;
+        let private = PrivateFile { name: OwnName { dir: Arc::clone(self), rel, gone: false }, file, len: 0 };
+        root.give(&private.file).at("give to the owner", path)?;
+        Ok(private)
+    }
+}
+
+fn is_named(root: &Root, rel: &Rel, dir: &File) -> Result<bool> {
+    let path = root.full(rel);
+    let held = rustix::fs::fstat(dir).at("look at", &path)?;
+    let named = absent(open::directory(&root.0.fd, rel.as_str())).at("open", &path)?;
+    let Some(named) = named else { return Ok(false) };
+    let named = rustix::fs::fstat(named).at("look at", &path)?;
+    Ok((held.st_dev, held.st_ino) == (named.st_dev, named.st_ino))
+}
+
+impl Drop for PrivateDir {
+    fn drop(&mut self) {
+        if self.process != std::process::id() {
+            return;
+        }
+        // What cannot be removed now is removed by the next collector, since the lock ends here.
+        drop(self.root.step(Verb::RemoveDir, &self.rel, || {
+            self.root.beside(&self.rel, |dir, name| rustix::fs::unlinkat(dir, name, AtFlags::REMOVEDIR))
+        }));
+    }
+}
+
+/// The name of a private file, unlinked when dropped.
+#[derive(Debug)]
+struct OwnName {
+    dir: Arc<PrivateDir>,
+    rel: Rel,
+    /// It was given up by renaming.
+    gone: bool,
+}
+
+impl Drop for OwnName {
+    fn drop(&mut self) {
+        if !self.gone && self.dir.process == std::process::id() {
+            drop(self.dir.root.unlink_unguarded(&self.rel));
+        }
+    }
+}
+
+/// A private file that is being written.
+#[derive(Debug)]
+pub(crate) struct PrivateFile {
+    name: OwnName,
+    file: File,
+    len: u64,
+}
+
+/// Whether a file's time is fixed when it is published (a blob's) or left as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Time {
+    Fixed,
+    Now,
+}
+
+impl PrivateFile {
+    /// Reserves space, so that a full disk shows before the work, and the file lies in few extents.
+    pub(crate) fn reserve(&self, len: u64) -> Result<()> {
+        if len < RESERVE_FROM {
+            return Ok(());
+        }
+        match fs2::FileExt::allocate(&self.file, len) {
+            // Not every file system can; writing will tell.
+            Err(error) if matches!(Errno::from_io_error(&error), Some(Errno::OPNOTSUPP | Errno::INVAL)) => Ok(()),
+            reserved => reserved.at("reserve space for", self.path()),
+        }
+    }
+
+    /// Appends bytes.
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        for piece in bytes.chunks(PIECE) {
+            self.write_piece(piece).at("write", self.path())?;
+            self.len += piece.len() as u64;
+        }
+        Ok(())
+    }
+
+    fn write_piece(&mut self, piece: &[u8]) -> io::Result<()> {
+        let step = Step { verb: Verb::Write, path: self.name.rel.as_str(), from: None, file: Some(&self.file) };
+        match self.name.dir.root.0.seam.before(&step)? {
+            Flow::Go => (&self.file).write_all(piece),
+            Flow::Skip => Ok(()),
+            Flow::Half => {
+                (&self.file).write_all(&piece[..piece.len() / 2])?;
+                Err(io::Error::other("stopped in the middle of a write"))
+            }
+        }
+    }
+
+    /// How many bytes were written.
+    pub(crate) fn len(&self) -> u64 {
+        self.len
+    }
+
+    fn path(&self) -> std::path::PathBuf {
+        self.name.dir.root.full(&self.name.rel)
+    }
+
+    /// Sets the published mode and time, checks the length, and syncs: content, size, mode and time are on disk after.
+    ///
+    /// If the sync fails the file is dropped. It is never synced again or read back: after a failed sync the kernel
+    /// reports success although the data is lost.
+    pub(crate) fn seal(self, time: Time) -> Result<SealedFile> {
+        let PrivateFile { name, file, len } = self;
+        let root = name.dir.root.clone();
+        let step = |verb| Step { verb, path: name.rel.as_str(), from: None, file: Some(&file) };
+        root.run(&step(Verb::Settle), || {
+            rustix::fs::fchmod(&file, Mode::from_raw_mode(PUBLISHED_MODE))?;
+            if time == Time::Fixed {
+                set_modified(&file, Timespec { tv_sec: PUBLISHED_TIME, tv_nsec: 0 })?;
+            }
+            Ok(())
+        })?;
+        let id = root.look_at(&file, &name.rel)?.id;
+        root.run(&step(Verb::Sync), || {
+            let found = file.metadata()?.len();
+            if found != len {
+                return Err(io::Error::other(format!("{len} bytes were written, the file has {found}")));
+            }
+            file.sync_all()
+        })?;
+        Ok(SealedFile { name, id })
+    }
+}
+
+/// A private file whose content is on disk.
+#[derive(Debug)]
+pub(crate) struct SealedFile {
+    name: OwnName,
+    id: FileId,
+}
+
+/// How publishing without replacing went.
+#[derive(Debug)]
+pub(crate) enum Linked {
+    /// The file has the name, and its private one besides.
+    Linked,
+    /// Hard links are refused here: the file has the name and no other. This is it, opened.
+    Moved(File),
+    /// Another file has the name.
+    Taken,
+}
+
+impl SealedFile {
+    /// Which file this is.
+    pub(crate) fn id(&self) -> FileId {
+        self.id
+    }
+
+    /// Publishes under a name that may be taken. The private name stays where links exist, so that the file can be
+    /// published again should the other name go.
+    pub(crate) fn link(&self, to: &Rel) -> Result<Linked> {
+        let root = &self.name.dir.root;
+        let step = Step { verb: Verb::Link, path: to.as_str(), from: Some(self.name.rel.as_str()), file: None };
+        let linked = root.run(&step, || {
+            let link = |source: &OwnedFd, old: &str, target: &OwnedFd, new: &str| {
+                rustix::fs::linkat(source, old, target, new, AtFlags::empty())
+            };
+            self.named_both(to, link)
+        });
+        match linked {
+            Ok(()) => Ok(Linked::Linked),
+            Err(error) if fails_with(&error, &[Errno::EXIST]) => Ok(Linked::Taken),
+            Err(error) if fails_with(&error, &NO_LINKS) => self.move_to(to),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Publishes under a name that may be taken, by giving up the private one.
+    fn move_to(&self, to: &Rel) -> Result<Linked> {
+        let root = &self.name.dir.root;
+        let file = root.open_file(&self.name.rel)?;
+        let step = Step { verb: Verb::Rename, path: to.as_str(), from: Some(self.name.rel.as_str()), file: None };
+        match (root.run(&step, || self.named_both(to, move_without_replacing)), file) {
+            (Ok(()), Some(file)) => Ok(Linked::Moved(file)),
+            (Err(error), _) if fails_with(&error, &[Errno::EXIST]) => Ok(Linked::Taken),
+            (moved, _) => moved.map(|()| Linked::Linked),
+        }
+    }
+
+    fn named_both(
+        &self,
+        to: &Rel,
+        op: impl FnOnce(&OwnedFd, &str, &OwnedFd, &str) -> rustix::io::Result<()>,
+    ) -> io::Result<()> {
+        let root = &self.name.dir.root;
+        root.beside(&self.name.rel, |source, old| {
+            root.beside(to, |target, new| op(source, old, target, new)).map_err(to_errno)
+        })
+    }
+
+    /// Publishes over whatever has the name; maps of the old file keep it. The private name stays, where links exist.
+    pub(crate) fn replace(&self, to: &Rel) -> Result<()> {
+        let root = &self.name.dir.root;
+        let second = self.name.dir.new_name();
+        let linked = root.beside(&self.name.rel, |dir, old| {
+            let new = second.split().1;
+            rustix::fs::linkat(dir, old, dir, new, AtFlags::empty())
+        });
+        let from = if linked.is_ok() { &second } else { &self.name.rel };
+        root.rename_unguarded(from, to)
+    }
+
+    /// Publishes over whatever has the name, by giving up the private name.
+    pub(crate) fn rename_over(mut self, to: &Rel) -> Result<()> {
+        self.name.dir.root.rename_unguarded(&self.name.rel, to)?;
+        self.name.gone = true;
+        Ok(())
+    }
+}
+
+/// What a file system says that has no hard links, or none for this file.
+const NO_LINKS: [Errno; 4] = [Errno::PERM, Errno::OPNOTSUPP, Errno::MLINK, Errno::NOSYS];
+
+fn fails_with(error: &Error, errnos: &[Errno]) -> bool {
+    matches!(error, Error::Io { source, .. } if Errno::from_io_error(source).is_some_and(|errno| errnos.contains(&errno)))
+}
+
+#[cfg(any(target_os = "linux", target_vendor = "apple"))]
+fn move_without_replacing(source: &OwnedFd, old: &str, target: &OwnedFd, new: &str) -> rustix::io::Result<()> {
+    rustix::fs::renameat_with(source, old, target, new, rustix::fs::RenameFlags::NOREPLACE)
+}
+
+#[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
+fn move_without_replacing(source: &OwnedFd, old: &str, target: &OwnedFd, new: &str) -> rustix::io::Result<()> {
+    // Replacing equal bytes by equal bytes is harmless: only blobs are linked.
+    rustix::fs::renameat(source, old, target, new)
+}
+
+/// Removes the private directories of dead processes; returns how many.
+pub(crate) fn remove_dead_private_dirs(root: &Root, guard: &ExclusiveGuard) -> Result<u64> {
+    let mut removed = 0;
+    for listed in root.list(&TMP)? {
+        let rel = TMP.child(&listed.name);
+        let Ok(dir) = open::directory(&root.0.fd, rel.as_str()).map(File::from) else { continue };
+        if lock::try_lock_dir(&dir).at("lock", root.full(&rel))? {
+            remove_dir(root, &rel, guard)?;
+            removed += 1;
+        }
+    }
+    Ok(removed)
+}
+
+fn remove_dir(root: &Root, rel: &Rel, guard: &ExclusiveGuard) -> Result<()> {
+    for listed in root.list(rel)? {
+        root.unlink(&rel.child(&listed.name), guard)?;
+    }
+    root.step(Verb::RemoveDir, rel, || {
+        root.beside(rel, |dir, name| rustix::fs::unlinkat(dir, name, AtFlags::REMOVEDIR))
+    })
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moving_without_replacing_refuses_a_taken_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let fd = OwnedFd::from(File::open(dir.path()).unwrap());
+        std::fs::write(dir.path().join("a"), b"a").unwrap();
+        std::fs::write(dir.path().join("b"), b"b").unwrap();
+        assert_eq!(move_without_replacing(&fd, "a", &fd, "b").unwrap_err(), Errno::EXIST);
+        move_without_replacing(&fd, "a", &fd, "c").unwrap();
+        assert_eq!(std::fs::read(dir.path().join("c")).unwrap(), b"a");
+    }
+}

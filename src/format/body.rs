@@ -1,0 +1,351 @@
+//! The body of a manifest: what a value is, in MessagePack that describes itself.
+
+use std::collections::BTreeMap;
+
+use rmp::Marker;
+use serde::de::{self, Deserializer};
+use serde::{Deserialize, Serialize};
+
+use super::tree::{ArrayIndex, Raw, Tree};
+use super::wire::Wire;
+use crate::dtype::DType;
+use crate::error::Fault;
+use crate::format::head::BlobRef;
+use crate::key::check_name;
+
+/// The deepest nesting of a body.
+const MAX_DEPTH: usize = 64;
+/// The most values in a body, keys counted.
+const MAX_ITEMS: u64 = 4_000_000;
+/// The most dimensions of an array: NumPy's own limit.
+pub(crate) const MAX_RANK: usize = 64;
+
+/// All of a manifest but its head. The order of the fields is the order on disk.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Body {
+    /// The name the entry was put under; absent if it was put under a key.
+    pub(crate) name: Option<String>,
+    /// Nanoseconds since 1970-01-01 00:00 UTC.
+    pub(crate) created: i64,
+    pub(crate) tags: Vec<String>,
+    pub(crate) meta: BTreeMap<String, Tree>,
+    pub(crate) arrays: Vec<ArrayRecord>,
+    pub(crate) value: Tree,
+}
+
+/// An array as a manifest knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ArrayRecord {
+    pub(crate) dtype: DType,
+    pub(crate) shape: Vec<u64>,
+    pub(crate) order: Order,
+    pub(crate) data: Data,
+}
+
+/// How the elements lie: the last index fastest (`C`) or the first (`F`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Order {
+    /// Row-major: the last index varies fastest.
+    C,
+    /// Column-major: the first index varies fastest.
+    F,
+}
+
+/// Where an array's bytes are. Reserved for later: `extents`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Data {
+    /// In the manifest.
+    Inline(Inline),
+    /// In the blob at this place of the head's list.
+    Blob(u32),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Inline(pub(crate) Vec<u8>);
+
+impl Serialize for Inline {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        Raw(&self.0).serialize(to)
+    }
+}
+
+impl<'de> Deserialize<'de> for Inline {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl de::Visitor<'_> for Visitor {
+            type Value = Inline;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("bytes")
+            }
+
+            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Inline, E> {
+                Ok(Inline(bytes.to_owned()))
+            }
+        }
+        from.deserialize_bytes(Visitor)
+    }
+}
+
+impl ArrayRecord {
+    /// How many bytes the elements take; `None` if that is more than 2^63 - 1.
+    pub(crate) fn byte_len(&self) -> Option<u64> {
+        byte_len(self.dtype, &self.shape)
+    }
+}
+
+/// How many bytes an array takes; `None` if that is more than 2^63 - 1, whatever dimensions are zero.
+pub(crate) fn byte_len(dtype: DType, shape: &[u64]) -> Option<u64> {
+    let non_zero = shape.iter().filter(|&&extent| extent != 0).try_fold(dtype.item_size(), |size, &extent| {
+        size.checked_mul(extent).filter(|&size| i64::try_from(size).is_ok())
+    })?;
+    Some(if shape.contains(&0) { 0 } else { non_zero })
+}
+
+impl Body {
+    /// Encodes a body, and finds out whether a reader would take it: nesting and number of values have limits.
+    pub(crate) fn encode(&self) -> Result<Vec<u8>, Fault> {
+        let bytes = rmp_serde::to_vec_named(self).expect("a body holds nothing that MessagePack cannot say");
+        scan(&bytes)?;
+        Ok(bytes)
+    }
+
+    /// Parses a body and checks it against the blobs of its head.
+    pub(crate) fn parse(bytes: &[u8], blobs: &[BlobRef]) -> Result<Self, Fault> {
+        scan(bytes)?;
+        let body: Body = rmp_serde::from_slice(bytes).map_err(|error| Fault::malformed("body", error.to_string()))?;
+        body.check(blobs)?;
+        Ok(body)
+    }
+
+    fn check(&self, blobs: &[BlobRef]) -> Result<(), Fault> {
+        if let Some(Err(error)) = self.name.as_deref().map(check_name) {
+            return Err(Fault::malformed("name", error.to_string()));
+        }
+        self.arrays.iter().try_for_each(|array| check_array(array, blobs))?;
+        if self.meta.values().any(has_arrays) {
+            return Err(Fault::malformed("meta", "metadata names no arrays"));
+        }
+        let mut outside = None;
+        self.value.for_each_array(&mut |node, ArrayIndex(index)| {
+            if !self.arrays.get(index as usize).is_some_and(|array| fits(node, array)) {
+                outside = Some(index);
+            }
+        });
+        match outside {
+            None => Ok(()),
+            Some(index) => {
+                let reason = format!("array {index} of {} is not there, or no byte string", self.arrays.len());
+                Err(Fault::malformed("value", reason))
+            }
+        }
+    }
+
+    /// Bytes of all arrays, as if nothing were shared.
+    pub(crate) fn logical_bytes(&self) -> u64 {
+        self.arrays.iter().filter_map(ArrayRecord::byte_len).fold(0, u64::saturating_add)
+    }
+}
+
+/// Whether a tree refers to any array.
+pub(crate) fn has_arrays(tree: &Tree) -> bool {
+    let mut found = false;
+    tree.for_each_array(&mut |_, _| found = true);
+    found
+}
+
+/// Whether a node may refer to an array: a payload is bytes in one dimension.
+fn fits(node: &Tree, array: &ArrayRecord) -> bool {
+    !matches!(node, Tree::Payload(_)) || (array.dtype == DType::UInt8 && array.shape.len() == 1)
+}
+
+fn check_array(array: &ArrayRecord, blobs: &[BlobRef]) -> Result<(), Fault> {
+    if array.shape.len() > MAX_RANK {
+        return Err(Fault::malformed(
+            "shape",
+            format!("{} dimensions, at most {MAX_RANK} are allowed", array.shape.len()),
+        ));
+    }
+    let expected = array.byte_len().ok_or_else(|| Fault::malformed("shape", format!("{:?} overflows", array.shape)))?;
+    let found = match &array.data {
+        Data::Inline(Inline(bytes)) => bytes.len() as u64,
+        Data::Blob(index) => match blobs.get(*index as usize) {
+            Some(blob) => blob.len,
+            None => return Err(Fault::malformed("array", format!("blob {index} of {}", blobs.len()))),
+        },
+    };
+    if expected == found {
+        Ok(())
+    } else {
+        let reason = format!("{} {:?} takes {expected} bytes, found {found}", array.dtype, array.shape);
+        Err(Fault::malformed("array", reason))
+    }
+}
+
+/// Walks one MessagePack value without building anything: every length fits into what is left, nesting and number
+/// of values stay within limits, nothing follows. A decoder that comes after cannot be made to allocate more than
+/// a small multiple of the input.
+fn scan(bytes: &[u8]) -> Result<(), Fault> {
+    let mut wire = Wire::new(bytes);
+    let mut open: Vec<u64> = vec![1];
+    let mut items = 0u64;
+    while let Some(left) = open.last_mut() {
+        if *left == 0 {
+            open.pop();
+            continue;
+        }
+        *left -= 1;
+        items += 1;
+        let children = scan_value(&mut wire)?;
+        if children > 0 {
+            open.push(children);
+        }
+        if open.len() > MAX_DEPTH + 1 {
+            return Err(Fault::malformed("body", format!("nested deeper than {MAX_DEPTH}")));
+        }
+        if items > MAX_ITEMS {
+            return Err(Fault::malformed("body", format!("more than {MAX_ITEMS} values")));
+        }
+    }
+    match wire.left() {
+        0 => Ok(()),
+        left => Err(Fault::malformed("body", format!("{left} bytes follow the value"))),
+    }
+}
+
+/// Steps over one marker and its plain content; returns how many values are inside.
+fn scan_value(wire: &mut Wire<'_>) -> Result<u64, Fault> {
+    let marker = Marker::from_u8(wire.array::<1>("marker")?[0]);
+    let plain = match marker {
+        Marker::FixArray(len) => return Ok(u64::from(len)),
+        Marker::FixMap(len) => return Ok(2 * u64::from(len)),
+        Marker::Array16 => return scan_len(wire, 2),
+        Marker::Array32 => return scan_len(wire, 4),
+        Marker::Map16 => return Ok(2 * scan_len(wire, 2)?),
+        Marker::Map32 => return Ok(2 * scan_len(wire, 4)?),
+        Marker::Reserved => return Err(Fault::malformed("marker", "0xc1 is never used")),
+        Marker::FixPos(_) | Marker::FixNeg(_) | Marker::Null | Marker::True | Marker::False => 0,
+        Marker::U8 | Marker::I8 => 1,
+        Marker::U16 | Marker::I16 | Marker::FixExt1 => 2,
+        Marker::FixExt2 => 3,
+        Marker::F32 => return Err(Fault::malformed("marker", "float 32 is never used")),
+        Marker::U32 | Marker::I32 => 4,
+        Marker::FixExt4 => 5,
+        Marker::U64 | Marker::I64 | Marker::F64 => 8,
+        Marker::FixExt8 => 9,
+        Marker::FixExt16 => 17,
+        Marker::FixStr(len) => return scan_str(wire, u64::from(len)),
+        Marker::Str8 => return scan_len(wire, 1).and_then(|len| scan_str(wire, len)),
+        Marker::Str16 => return scan_len(wire, 2).and_then(|len| scan_str(wire, len)),
+        Marker::Str32 => return scan_len(wire, 4).and_then(|len| scan_str(wire, len)),
+        Marker::Bin8 => scan_len(wire, 1)?,
+        Marker::Bin16 => scan_len(wire, 2)?,
+        Marker::Bin32 => scan_len(wire, 4)?,
+        Marker::Ext8 => 1 + scan_len(wire, 1)?,
+        Marker::Ext16 => 1 + scan_len(wire, 2)?,
+        Marker::Ext32 => 1 + scan_len(wire, 4)?,
+    };
+    wire.take(usize::try_from(plain).unwrap_or(usize::MAX), "content")?;
+    Ok(0)
+}
+
+fn scan_str(wire: &mut Wire<'_>, len: u64) -> Result<u64, Fault> {
+    let bytes = wire.take(usize::try_from(len).unwrap_or(usize::MAX), "string")?;
+    std::str::from_utf8(bytes).map(|_| 0).map_err(|error| Fault::malformed("string", error.to_string()))
+}
+
+/// A length field of MessagePack, which is big-endian.
+fn scan_len(wire: &mut Wire<'_>, width: usize) -> Result<u64, Fault> {
+    Ok(wire.take(width, "length")?.iter().fold(0, |len, &byte| len << 8 | u64::from(byte)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::Digest;
+
+    fn sample() -> (Body, Vec<BlobRef>) {
+        let body = Body {
+            name: Some("a".into()),
+            created: 1,
+            tags: vec!["t".into()],
+            meta: BTreeMap::from([("k".into(), Tree::from(1.5))]),
+            arrays: vec![
+                ArrayRecord { dtype: DType::Float64, shape: vec![2, 3], order: Order::F, data: Data::Blob(0) },
+                ArrayRecord {
+                    dtype: DType::Bool,
+                    shape: vec![2],
+                    order: Order::C,
+                    data: Data::Inline(Inline(vec![0, 1])),
+                },
+            ],
+            value: Tree::List(vec![Tree::Array(ArrayIndex(0)), Tree::Array(ArrayIndex(1))]),
+        };
+        (body, vec![BlobRef { digest: Digest::of(b"x"), len: 48 }])
+    }
+
+    #[test]
+    fn what_is_encoded_is_parsed() {
+        let (body, blobs) = sample();
+        assert_eq!(Body::parse(&body.encode().unwrap(), &blobs).unwrap(), body);
+    }
+
+    #[test]
+    fn no_byte_of_a_body_can_make_the_parser_panic() {
+        let (body, blobs) = sample();
+        let bytes = body.encode().unwrap();
+        for at in 0..bytes.len() {
+            assert!(Body::parse(&bytes[..at], &blobs).is_err(), "length {at}");
+            for value in 0..=255 {
+                let mut bad = bytes.clone();
+                bad[at] = value;
+                if let Ok(parsed) = Body::parse(&bad, &blobs) {
+                    assert!(parsed.check(&blobs).is_ok());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn shapes_lengths_and_references_must_agree() {
+        let (body, blobs) = sample();
+        let refused = |change: &dyn Fn(&mut Body)| {
+            let mut bad = body.clone();
+            change(&mut bad);
+            Body::parse(&bad.encode().unwrap(), &blobs).is_err()
+        };
+        assert!(refused(&|body| body.arrays[0].shape = vec![2, 4]));
+        assert!(refused(&|body| body.arrays[0].shape = vec![0, u64::MAX, u64::MAX]));
+        assert!(refused(&|body| body.arrays[0].shape = vec![1; MAX_RANK + 1]));
+        assert!(refused(&|body| body.arrays[0].data = Data::Blob(1)));
+        assert!(refused(&|body| body.value = Tree::Array(ArrayIndex(2))));
+        assert!(refused(&|body| body.value = Tree::Payload(ArrayIndex(0))));
+        assert!(refused(&|body| body.name = Some("a\nb".into())));
+        assert!(refused(&|body| drop(body.meta.insert("a".into(), Tree::Array(ArrayIndex(0))))));
+        assert!(Body::parse(&body.encode().unwrap(), &[]).is_err());
+    }
+
+    #[test]
+    fn hostile_lengths_and_nesting_are_refused_before_decoding() {
+        assert!(scan(&[0xdd, 0xff, 0xff, 0xff, 0xff]).is_err(), "an array of 2^32 values");
+        assert!(scan(&[0xc6, 0xff, 0xff, 0xff, 0xff]).is_err(), "a byte string of 2^32 bytes");
+        assert!(scan(&vec![0x91; 10_000_000]).is_err(), "nesting");
+        assert!(scan(&[0xc0, 0xc0]).is_err(), "two values");
+        assert!(scan(&[0xc1]).is_err(), "the marker that is never used");
+        assert!(scan(&[0xca, 0, 0, 0, 0]).is_err(), "float 32");
+        assert!(scan(&[0xa1, 0xff]).is_err(), "a string that is not UTF-8");
+        assert!(scan(&[0x93, 0xc0, 0x91, 0xc0, 0x01]).is_ok());
+    }
+
+    #[test]
+    fn byte_lengths_do_not_overflow() {
+        assert_eq!(byte_len(DType::Float64, &[]), Some(8));
+        assert_eq!(byte_len(DType::Float64, &[3, 0]), Some(0));
+        assert_eq!(byte_len(DType::UInt8, &[i64::MAX as u64]), Some(i64::MAX as u64));
+        assert_eq!(byte_len(DType::UInt16, &[i64::MAX as u64]), None);
+        assert_eq!(byte_len(DType::UInt8, &[u64::MAX, 0]), None);
+    }
+}

@@ -1,0 +1,11 @@
+//! Every structure on disk: encoded to bytes, parsed from bytes, with limits. No I/O and no panic.
+
+pub(crate) mod body;
+pub(crate) mod head;
+pub(crate) mod journal;
+pub(crate) mod settings;
+pub(crate) mod tree;
+mod wire;
+
+/// The version of the format that this build writes and reads.
+pub const FORMAT_VERSION: u32 = 0;

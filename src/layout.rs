@@ -1,0 +1,133 @@
+//! Names inside a store: the only place where they are built and parsed.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use crate::digest::Digest;
+use crate::key::Key;
+
+/// A path relative to the store's directory. Only this module makes one, so no name that was read from disk
+/// or given by a caller ever becomes a path.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Rel(Cow<'static, str>);
+
+impl Rel {
+    const fn fixed(text: &'static str) -> Self {
+        Rel(Cow::Borrowed(text))
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The directory this path lies in ("" for the store itself) and its last component.
+    pub(crate) fn split(&self) -> (&str, &str) {
+        self.0.rsplit_once('/').unwrap_or(("", &self.0))
+    }
+
+    /// The directory this path lies in.
+    pub(crate) fn parent(&self) -> Rel {
+        Rel(Cow::Owned(self.split().0.to_owned()))
+    }
+
+    /// A file of a name found by listing this very directory, or made by [`random_name`].
+    pub(crate) fn child(&self, name: &str) -> Rel {
+        debug_assert!(!name.contains('/') && name != ".." && !name.is_empty(), "one plain component: {name}");
+        match &*self.0 {
+            "" => Rel(Cow::Owned(name.to_owned())),
+            parent => Rel(Cow::Owned(format!("{parent}/{name}"))),
+        }
+    }
+}
+
+impl fmt::Debug for Rel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+pub(crate) const ROOT: Rel = Rel::fixed("");
+pub(crate) const SETTINGS: Rel = Rel::fixed("ndstash.toml");
+pub(crate) const CACHEDIR_TAG: Rel = Rel::fixed("CACHEDIR.TAG");
+pub(crate) const GITIGNORE: Rel = Rel::fixed(".gitignore");
+pub(crate) const GATE: Rel = Rel::fixed("gate.lock");
+pub(crate) const TURNSTILE: Rel = Rel::fixed("turnstile.lock");
+pub(crate) const COLLECTOR: Rel = Rel::fixed("collector.lock");
+pub(crate) const JOURNAL: Rel = Rel::fixed("journal");
+pub(crate) const RESERVE: Rel = Rel::fixed("reserve");
+pub(crate) const BLOBS: Rel = Rel::fixed("blobs");
+pub(crate) const ENTRIES: Rel = Rel::fixed("entries");
+pub(crate) const KEYLOCKS: Rel = Rel::fixed("keylocks");
+pub(crate) const TMP: Rel = Rel::fixed("tmp");
+pub(crate) const TRASH: Rel = Rel::fixed("trash");
+pub(crate) const QUARANTINE: Rel = Rel::fixed("quarantine");
+
+/// The directories of a store, parents first, but for the shards.
+pub(crate) const DIRECTORIES: [Rel; 6] = [BLOBS, ENTRIES, KEYLOCKS, TMP, TRASH, QUARANTINE];
+
+/// The files that lie beside those directories.
+const TOP_FILES: [Rel; 8] = [SETTINGS, CACHEDIR_TAG, GITIGNORE, GATE, TURNSTILE, COLLECTOR, JOURNAL, RESERVE];
+
+/// Whether a name at the top of a store is one of its own.
+pub(crate) fn is_top_name(name: &str) -> bool {
+    DIRECTORIES.iter().chain(&TOP_FILES).any(|rel| rel.as_str() == name)
+}
+
+/// Where a blob lies.
+pub(crate) fn blob(digest: &Digest) -> Rel {
+    Rel(Cow::Owned(format!("blobs/{:02x}/{digest}", digest.shard())))
+}
+
+/// The directory a blob lies in.
+pub(crate) fn blob_shard(shard: u8) -> Rel {
+    Rel(Cow::Owned(format!("blobs/{shard:02x}")))
+}
+
+/// Where an entry lies.
+pub(crate) fn entry(key: &Key) -> Rel {
+    Rel(Cow::Owned(format!("entries/{:02x}/{key}", key.shard())))
+}
+
+/// The directory an entry lies in.
+pub(crate) fn entry_shard(shard: u8) -> Rel {
+    Rel(Cow::Owned(format!("entries/{shard:02x}")))
+}
+
+/// The lock that orders changes of the entries of one shard.
+pub(crate) fn key_lock(shard: u8) -> Rel {
+    Rel(Cow::Owned(format!("keylocks/{shard:02x}")))
+}
+
+/// A private directory or file name: 128 random bits in hex.
+pub(crate) fn random_name(bits: [u8; 16]) -> String {
+    bits.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The digest that a file found in `blobs/<shard>` is named by; `None` for a stray.
+pub(crate) fn parse_blob(shard: u8, name: &str) -> Option<Digest> {
+    name.parse().ok().filter(|digest: &Digest| digest.shard() == shard)
+}
+
+/// The key that a file found in `entries/<shard>` is named by; `None` for a stray.
+pub(crate) fn parse_entry(shard: u8, name: &str) -> Option<Key> {
+    name.parse().ok().filter(|key: &Key| key.shard() == shard)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_paths_agree() {
+        let digest = Digest::of(b"abc");
+        let path = blob(&digest);
+        assert_eq!(path.as_str(), format!("blobs/64/{digest}"));
+        assert_eq!(path.parent().as_str(), "blobs/64");
+        assert_eq!(parse_blob(0x64, path.split().1), Some(digest));
+        assert_eq!(parse_blob(0x65, path.split().1), None, "a blob in another's directory is a stray");
+        assert_eq!(parse_blob(0x64, "64"), None);
+        assert_eq!(GATE.split(), ("", "gate.lock"));
+        assert_eq!(ROOT.child("x").as_str(), "x");
+        assert_eq!(ENTRIES.child("x").as_str(), "entries/x");
+    }
+}

@@ -1,0 +1,204 @@
+//! Mapped memory: all unsafe code of the crate.
+//!
+//! A map is sound as long as nobody changes or truncates the file beneath it. ndstash itself never does: blobs are
+//! published complete, read-only, and are only ever unlinked or replaced by another inode. That nobody *else* does
+//! is a promise that only the caller can make, once, through [`MapPolicy::trusted`].
+
+#![allow(unsafe_code, reason = "this module is the one that has it")]
+#![allow(clippy::disallowed_types, reason = "this module is the one that maps")]
+
+use std::fs::File;
+use std::io;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use bytemuck::checked;
+use memmap2::Mmap;
+use ndarray::{ArrayRef, ArrayView, Dimension, IxDyn, ShapeBuilder};
+
+use crate::dtype::Element;
+use crate::format::body::Order;
+
+/// Whether a store may map its blobs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct MapPolicy {
+    map: bool,
+}
+
+impl MapPolicy {
+    /// Blobs are read into memory and checked against their digest. The default.
+    pub const fn never() -> Self {
+        MapPolicy { map: false }
+    }
+
+    /// Blobs are mapped: constant time, no copy, memory shared between processes.
+    ///
+    /// # Safety
+    /// The caller promises that for as long as anything mapped is alive no process changes or truncates the files in
+    /// the store's `blobs` directory in place. ndstash never does; blobs are written read-only, and collecting only
+    /// unlinks, which leaves maps valid. A store that only its owner can write (the default mode, 0700) and that
+    /// nobody edits by hand keeps the promise. If it is broken, mapped arrays change under their readers, and reading
+    /// one whose file was truncated kills the process (SIGBUS).
+    pub const unsafe fn trusted() -> Self {
+        MapPolicy { map: true }
+    }
+
+    pub(crate) const fn allows_maps(self) -> bool {
+        self.map
+    }
+}
+
+/// A blob in memory: a read-only map of its file, or bytes that were read.
+#[derive(Debug)]
+pub(crate) struct Mapping(Option<Mmap>);
+
+impl Mapping {
+    /// Maps the first `len` bytes of a file, which the caller has found to be that long.
+    pub(crate) fn new(file: &File, len: usize, policy: MapPolicy) -> io::Result<Self> {
+        assert!(policy.allows_maps(), "maps are made only under the caller's promise");
+        if len == 0 {
+            return Ok(Mapping(None));
+        }
+        // SAFETY: the file will not be changed or truncated while the map lives: whoever constructed the policy has
+        // promised that for all writers but ndstash, and ndstash only unlinks and replaces files.
+        let map = unsafe { memmap2::MmapOptions::new().len(len).map(file) }?;
+        Ok(Mapping(Some(map)))
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.0.as_deref().unwrap_or_default()
+    }
+}
+
+/// What keeps the elements of a [`MappedArray`] alive.
+#[derive(Debug)]
+enum Backing<A> {
+    Map(Arc<Mapping>),
+    Heap(Arc<Vec<A>>),
+}
+
+impl<A> Clone for Backing<A> {
+    fn clone(&self) -> Self {
+        match self {
+            Backing::Map(map) => Backing::Map(Arc::clone(map)),
+            Backing::Heap(elements) => Backing::Heap(Arc::clone(elements)),
+        }
+    }
+}
+
+/// A read-only array in the store's own memory map, usable wherever ndarray takes an [`ArrayRef`] or a view.
+///
+/// Cloning shares the memory. The array stays valid when the store is closed, the entry replaced, or the blob
+/// collected. Arrays that lie inside their manifest, and all arrays of a store without [`MapPolicy::trusted`], are
+/// held in ordinary memory instead.
+pub struct MappedArray<A: Element, D: Dimension> {
+    /// Points into `backing`. Lent out only for the lifetime of a borrow of `self`.
+    view: ArrayView<'static, A, D>,
+    backing: Backing<A>,
+}
+
+impl<A: Element, D: Dimension> MappedArray<A, D> {
+    /// Views a map as an array; `None` if its bytes are not that many valid elements of that rank.
+    pub(crate) fn from_map(map: Arc<Mapping>, shape: &[usize], order: Order) -> Option<Self> {
+        let elements: &[A] = checked::try_cast_slice(map.bytes()).ok()?;
+        let view = view(elements, shape, order)?;
+        // SAFETY: the view points into the map, which `backing` keeps alive and at the same address for as long as
+        // this struct lives; no method lets the view out for longer than a borrow of the struct.
+        let view = unsafe { extend(view) };
+        Some(MappedArray { view, backing: Backing::Map(map) })
+    }
+
+    /// Views elements in memory as an array; `None` if they are not that many or the rank is another.
+    pub(crate) fn from_elements(elements: Vec<A>, shape: &[usize], order: Order) -> Option<Self> {
+        let elements = Arc::new(elements);
+        let view = view(&elements, shape, order)?;
+        // SAFETY: the view points into the vector's heap memory, which `backing` keeps alive and never changes for
+        // as long as this struct lives; no method lets the view out for longer than a borrow of the struct.
+        let view = unsafe { extend(view) };
+        Some(MappedArray { view, backing: Backing::Heap(elements) })
+    }
+
+    /// The array as a view.
+    pub fn view(&self) -> ArrayView<'_, A, D> {
+        self.view.view()
+    }
+
+    /// Whether the elements lie in a map of the store (else in ordinary memory).
+    pub fn is_mapped(&self) -> bool {
+        matches!(self.backing, Backing::Map(_))
+    }
+}
+
+/// Forgets how long a view may live.
+///
+/// # Safety
+/// The elements must stay where and as they are for as long as the result, or anything made from it, is used.
+unsafe fn extend<A, D: Dimension>(view: ArrayView<'_, A, D>) -> ArrayView<'static, A, D> {
+    let (shape, strides) = (view.raw_dim(), view.strides().iter().map(|&step| step.cast_unsigned()));
+    let mut steps = shape.clone();
+    steps.slice_mut().iter_mut().zip(strides).for_each(|(to, from)| *to = from);
+    // SAFETY: pointer, shape and strides are those of a valid view; the caller vouches for the time.
+    unsafe { ArrayView::from_shape_ptr(shape.strides(steps), view.as_ptr()) }
+}
+
+fn view<'a, A, D: Dimension>(elements: &'a [A], shape: &[usize], order: Order) -> Option<ArrayView<'a, A, D>> {
+    let shape = IxDyn(shape).set_f(order == Order::F);
+    ArrayView::from_shape(shape, elements).ok()?.into_dimensionality().ok()
+}
+
+impl<A: Element, D: Dimension> Deref for MappedArray<A, D> {
+    type Target = ArrayRef<A, D>;
+
+    fn deref(&self) -> &ArrayRef<A, D> {
+        &self.view
+    }
+}
+
+impl<A: Element, D: Dimension> Clone for MappedArray<A, D> {
+    fn clone(&self) -> Self {
+        let backing = self.backing.clone();
+        // SAFETY: the clone's backing keeps the same elements alive as long as the clone lives.
+        let view = unsafe { extend(self.view.view()) };
+        MappedArray { view, backing }
+    }
+}
+
+impl<A: Element + std::fmt::Debug, D: Dimension> std::fmt::Debug for MappedArray<A, D> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.view.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::{Ix1, Ix2};
+
+    #[test]
+    fn elements_are_viewed_in_either_order() {
+        let c = MappedArray::<i32, Ix2>::from_elements((0..6).collect(), &[2, 3], Order::C).unwrap();
+        let f = MappedArray::<i32, Ix2>::from_elements((0..6).collect(), &[2, 3], Order::F).unwrap();
+        assert_eq!((c[[0, 1]], c[[1, 0]]), (1, 3));
+        assert_eq!((f[[0, 1]], f[[1, 0]]), (2, 1));
+        assert_eq!(c.sum(), 15);
+        let clone = c.clone();
+        drop(c);
+        assert_eq!(clone.row(1).to_vec(), [3, 4, 5]);
+    }
+
+    #[test]
+    fn another_length_or_rank_is_refused() {
+        assert!(MappedArray::<u8, Ix1>::from_elements(vec![1, 2], &[3], Order::C).is_none());
+        assert!(MappedArray::<u8, Ix2>::from_elements(vec![1, 2], &[2], Order::C).is_none());
+    }
+
+    #[test]
+    fn empty_and_zero_dimensional_arrays_work() {
+        let empty = MappedArray::<f64, Ix2>::from_elements(vec![], &[0, 7], Order::F).unwrap();
+        assert_eq!(empty.dim(), (0, 7));
+        let scalar = MappedArray::<f64, ndarray::Ix0>::from_elements(vec![2.5], &[], Order::C).unwrap();
+        assert_eq!(scalar.first(), Some(&2.5));
+        let none = MappedArray::<bool, Ix1>::from_map(Arc::new(Mapping(None)), &[0], Order::C).unwrap();
+        assert!(none.is_empty() && none.is_mapped());
+    }
+}

@@ -1,0 +1,283 @@
+//! Blobs: looking at them, staging new ones, opening and checking old ones.
+
+use std::io::{Read, Seek};
+use std::sync::Arc;
+
+use super::{Store, VerifyOnRead};
+use crate::digest::{Digest, Hasher};
+use crate::disk::{FileId, Positioned, PrivateFile, SealedFile, Time};
+use crate::error::{At, Error, Result};
+use crate::format::head::BlobRef;
+use crate::layout;
+use crate::mem::Mapping;
+
+#[allow(clippy::disallowed_types, reason = "a file that `disk` opened")]
+type File = std::fs::File;
+
+/// How much of a stream is in memory at a time.
+const BUFFER: usize = 8 << 20;
+
+/// How many files of blobs that are there already one writer keeps open. Each lets it put the blob back should it be
+/// collected before the commit; for more than these it writes private files instead.
+pub(crate) const MAX_HELD: usize = 128;
+
+/// How long who has found damage waits for the gate before it leaves a mark instead.
+const QUARANTINE_WAIT: std::time::Duration = std::time::Duration::from_millis(100);
+
+/// What lies under a blob's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Presence {
+    Absent,
+    /// Size, mode or time are not as published.
+    Suspect,
+    Good(FileId),
+}
+
+/// A blob that an entry is going to name, and what keeps its bytes at hand until it does.
+#[derive(Debug)]
+pub(crate) struct Staged {
+    pub(crate) blob: BlobRef,
+    pub(crate) held: Held,
+}
+
+impl Staged {
+    /// Whether its bytes had to be written.
+    pub(crate) fn is_new(&self) -> bool {
+        matches!(self.held, Held::Private(_))
+    }
+}
+
+#[derive(Debug)]
+pub(crate) enum Held {
+    /// A private file, not published yet or published by a link.
+    Private(SealedFile),
+    /// The file that was found under the name.
+    Open(File),
+}
+
+impl Store {
+    pub(crate) fn presence(&self, blob: &BlobRef) -> Result<Presence> {
+        Ok(match self.root().look(&layout::blob(&blob.digest))? {
+            None => Presence::Absent,
+            Some(stat) if stat.as_published && stat.len == blob.len => Presence::Good(stat.id),
+            Some(_) => Presence::Suspect,
+        })
+    }
+
+    /// Opens a blob that is there as published; `None` if it is absent or suspect.
+    fn open_published(&self, blob: &BlobRef) -> Result<Option<File>> {
+        let rel = layout::blob(&blob.digest);
+        let Some(file) = self.root().open_file(&rel)? else { return Ok(None) };
+        let stat = self.root().look_at(&file, &rel)?;
+        Ok((stat.as_published && stat.len == blob.len).then_some(file))
+    }
+
+    /// Stages bytes in memory: hashed first, written only if no such blob is there.
+    pub(crate) fn stage_bytes(&self, bytes: &[u8], may_hold: bool) -> Result<Staged> {
+        let blob = BlobRef { digest: Digest::of(bytes), len: bytes.len() as u64 };
+        match self.stage_known(blob, may_hold)? {
+            Some(staged) => Ok(staged),
+            None => self.stage_new(blob, |file| file.write(bytes)),
+        }
+    }
+
+    /// Stages a blob whose digest is known, if it is there.
+    pub(crate) fn stage_known(&self, blob: BlobRef, may_hold: bool) -> Result<Option<Staged>> {
+        if !may_hold {
+            return Ok(None);
+        }
+        Ok(self.open_published(&blob)?.map(|file| Staged { blob, held: Held::Open(file) }))
+    }
+
+    fn stage_new(&self, blob: BlobRef, write: impl FnOnce(&mut PrivateFile) -> Result<()>) -> Result<Staged> {
+        let mut file = self.private_dir()?.file()?;
+        file.reserve(blob.len)?;
+        write(&mut file)?;
+        Ok(Staged { blob, held: Held::Private(file.seal(Time::Fixed)?) })
+    }
+
+    /// Stages what a reader yields, in one pass: the private file is written while the digest is computed.
+    pub(crate) fn stage_reader(&self, reader: &mut dyn Read) -> Result<Staged> {
+        let mut file = self.private_dir()?.file()?;
+        let mut hasher = Hasher::new();
+        for_each_piece(reader, |piece| {
+            hasher.update(piece);
+            file.write(piece)
+        })?;
+        let blob = BlobRef { digest: hasher.finish(), len: file.len() };
+        Ok(Staged { blob, held: Held::Private(file.seal(Time::Fixed)?) })
+    }
+
+    /// Stages the rest of a reader that can be read twice: hashed first, written only if no such blob is there. What
+    /// is written is hashed again, so a source that changes in between yields the name of what was written.
+    pub(crate) fn stage_seekable<R: Read + Seek>(&self, reader: &mut R, may_hold: bool) -> Result<Staged> {
+        let start = reader.stream_position().at("seek in", "the input")?;
+        let (mut hasher, mut len) = (Hasher::new(), 0);
+        for_each_piece(reader, |piece| {
+            hasher.update(piece);
+            len += piece.len() as u64;
+            Ok(())
+        })?;
+        if let Some(staged) = self.stage_known(BlobRef { digest: hasher.finish(), len }, may_hold)? {
+            return Ok(staged);
+        }
+        reader.seek(std::io::SeekFrom::Start(start)).at("seek in", "the input")?;
+        self.stage_reader(reader)
+    }
+
+    /// Stages a blob anew from a file that was it until a collector unlinked it.
+    pub(crate) fn stage_again(&self, blob: BlobRef, file: &File) -> Result<Staged> {
+        let staged = self.stage_reader(&mut Positioned::new(file))?;
+        if staged.blob == blob { Ok(staged) } else { Err(self.corrupt(&blob, &staged.blob)) }
+    }
+
+    fn corrupt(&self, expected: &BlobRef, found: &BlobRef) -> Error {
+        let detail = if expected.len == found.len {
+            format!("its digest is {}", found.digest)
+        } else {
+            format!("{} bytes are expected, found {}", expected.len, found.len)
+        };
+        let path = self.root().full(&layout::blob(&expected.digest));
+        Error::Corrupt { path, detail, digest: Some(Box::new(expected.digest)) }
+    }
+
+    /// Opens a blob for reading; `None` if it is missing. If it is suspect, or maps are allowed and its length is
+    /// wrong, its content is hashed first.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] if the content is not what the name says; it is quarantined or marked.
+    pub(crate) fn open_blob(&self, blob: &BlobRef) -> Result<Option<OpenBlob>> {
+        let rel = layout::blob(&blob.digest);
+        let Some(file) = self.root().open_file(&rel)? else { return Ok(None) };
+        let stat = self.root().look_at(&file, &rel)?;
+        if stat.len != blob.len {
+            return Err(self.condemn(blob, &BlobRef { digest: blob.digest, len: stat.len }, &file));
+        }
+        if !stat.as_published {
+            self.check_suspect(blob, &file)?;
+        }
+        Ok(Some(if self.mapping().allows_maps() {
+            let len = usize::try_from(blob.len).map_err(|_| too_large(blob.len))?;
+            let map = Mapping::new(&file, len, self.mapping()).at("map", self.root().full(&rel))?;
+            OpenBlob::Mapped(Arc::new(map))
+        } else {
+            OpenBlob::File(Arc::new(file))
+        }))
+    }
+
+    /// Hashes a file whose metadata are not as published, and certifies it again if the content is right.
+    fn check_suspect(&self, blob: &BlobRef, file: &File) -> Result<()> {
+        let found = self.hash_file(blob, file)?;
+        if found != *blob {
+            return Err(self.condemn(blob, &found, file));
+        }
+        if !self.is_read_only() {
+            // Who may not change another user's file leaves it suspect; the next reader hashes again.
+            drop(self.root().clear_suspicion(file, &layout::blob(&blob.digest)));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn hash_file(&self, blob: &BlobRef, file: &File) -> Result<BlobRef> {
+        let (mut hasher, mut len) = (Hasher::new(), 0);
+        for_each_piece(&mut Positioned::new(file), |piece| {
+            hasher.update(piece);
+            len += piece.len() as u64;
+            Ok(())
+        })
+        .map_err(|error| self.name_input(error, blob))?;
+        Ok(BlobRef { digest: hasher.finish(), len })
+    }
+
+    /// Puts the blob's path where a failed read only knew "the input".
+    pub(crate) fn name_input(&self, error: Error, blob: &BlobRef) -> Error {
+        match error {
+            Error::Io { action, source, path } if path == std::path::Path::new("the input") => {
+                Error::Io { action, path: self.root().full(&layout::blob(&blob.digest)), source }
+            }
+            other => other,
+        }
+    }
+
+    /// Checks bytes that were read from a blob against its digest, as the options say.
+    pub(crate) fn check_bytes(&self, blob: &BlobRef, bytes: &[u8], file: Option<&File>) -> Result<()> {
+        if self.verify_on_read() == VerifyOnRead::Never {
+            return Ok(());
+        }
+        let found = BlobRef { digest: Digest::of(bytes), len: bytes.len() as u64 };
+        match (found == *blob, file) {
+            (true, _) => Ok(()),
+            (false, Some(file)) => Err(self.condemn(blob, &found, file)),
+            (false, None) => Err(self.condemn_by_name(blob, &found)),
+        }
+    }
+
+    /// Sees to it that a damaged blob is written anew by the next put, and makes the error that says what was found.
+    pub(crate) fn condemn(&self, blob: &BlobRef, found: &BlobRef, file: &File) -> Error {
+        if !self.is_read_only() {
+            let rel = layout::blob(&blob.digest);
+            // The mark is enough, needs no lock, and cannot hit another file. It fails only for another user's file;
+            // then the gate may still be had.
+            drop(self.root().mark_suspect(file, &rel));
+            drop(self.quarantine(blob, file));
+        }
+        self.corrupt(blob, found)
+    }
+
+    /// The same where the bytes came from a map: the file is opened again, and hashed before it is judged, since the
+    /// name may lead to another file by now.
+    pub(crate) fn condemn_by_name(&self, blob: &BlobRef, found: &BlobRef) -> Error {
+        if let Ok(Some(file)) = self.root().open_file(&layout::blob(&blob.digest))
+            && self.hash_file(blob, &file).is_ok_and(|hashed| hashed != *blob)
+        {
+            return self.condemn(blob, found, &file);
+        }
+        self.corrupt(blob, found)
+    }
+
+    /// Moves a blob into quarantine, if its name still leads to the file that was judged.
+    fn quarantine(&self, blob: &BlobRef, file: &File) -> Result<bool> {
+        let gate = self.close_gate(QUARANTINE_WAIT)?;
+        let rel = layout::blob(&blob.digest);
+        if self.root().look(&rel)?.is_none() || !self.root().leads_to(&rel, file)? {
+            return Ok(false);
+        }
+        self.root().rename(&rel, &self.quarantine_name(rel.split().1), &gate)?;
+        Ok(true)
+    }
+
+    /// A name in quarantine that is not taken: damaged files of one name may come more than once.
+    pub(crate) fn quarantine_name(&self, name: &str) -> layout::Rel {
+        layout::QUARANTINE.child(&format!("{name}.{}", layout::random_name(crate::disk::random_bits())))
+    }
+}
+
+fn too_large(size: u64) -> Error {
+    Error::TooLarge { what: "the blob", size, limit: usize::MAX as u64 }
+}
+
+/// A blob that stays readable whatever happens to its name.
+#[derive(Clone, Debug)]
+pub(crate) enum OpenBlob {
+    Mapped(Arc<Mapping>),
+    File(Arc<File>),
+}
+
+/// Reads to the end in pieces that are as large as they can be.
+pub(crate) fn for_each_piece(
+    reader: &mut (impl Read + ?Sized),
+    mut take: impl FnMut(&[u8]) -> Result<()>,
+) -> Result<()> {
+    let mut buffer = Vec::with_capacity(1 << 16);
+    loop {
+        buffer.clear();
+        reader.take(BUFFER as u64).read_to_end(&mut buffer).at("read", "the input")?;
+        if buffer.is_empty() {
+            return Ok(());
+        }
+        take(&buffer)?;
+        if buffer.len() < BUFFER {
+            return Ok(());
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! The commit of one entry: blobs first, then, inside the gate, the manifest.
+
+use std::time::Instant;
+
+use super::blob::{Held, Presence, Staged};
+use super::{Manifest, Store};
+use crate::disk::{FileId, Linked, SealedFile, SharedGuard, Time, random_bits};
+use crate::error::{Error, Result};
+use crate::format::body::Body;
+use crate::format::head::{BlobRef, EntryId, Head, MAX_BLOBS, MAX_BODY_LEN};
+use crate::format::journal;
+use crate::key::Key;
+use crate::layout;
+
+/// How often a commit starts over because a collector took a blob from under it. Each time costs the collector a
+/// whole run, so a handful would do.
+const MAX_ROUNDS: usize = 64;
+
+/// What must lie under the key for the commit to go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Expect {
+    Anything,
+    Absent,
+    Same(EntryId),
+}
+
+/// An entry about to be published.
+pub(crate) struct Commit {
+    pub(crate) key: Key,
+    pub(crate) body: Vec<u8>,
+    pub(crate) blobs: Blobs,
+    pub(crate) expect: Expect,
+    /// An entry to remove in the same gate section, once the new one is visible.
+    pub(crate) remove: Option<Key>,
+}
+
+/// Where the blobs of an entry come from.
+pub(crate) enum Blobs {
+    /// They were staged: ascending by digest, each once.
+    Staged(Vec<Staged>),
+    /// They are those of another entry. As long as that one is visible they are there and on disk.
+    Of { entry: Key, id: EntryId, blobs: Vec<BlobRef> },
+}
+
+/// How a commit ended that did not fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Published {
+        replaced: bool,
+    },
+    /// What lies under the key, or the entry whose blobs were to be used, is not what was expected.
+    Changed,
+}
+
+/// What a put did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PutReport {
+    /// The key of the entry.
+    pub key: Key,
+    /// Whether an entry was replaced.
+    pub replaced: bool,
+    /// Number of blobs that were written.
+    pub new_blobs: u64,
+    /// Bytes of blobs that were written.
+    pub new_bytes: u64,
+    /// Number of blobs that were there already.
+    pub shared_blobs: u64,
+    /// Bytes of blobs that were there already.
+    pub shared_bytes: u64,
+    /// Bytes of arrays that lie in the manifest.
+    pub inline_bytes: u64,
+}
+
+impl Blobs {
+    fn refs(&self) -> Vec<BlobRef> {
+        match self {
+            Blobs::Staged(staged) => staged.iter().map(|staged| staged.blob).collect(),
+            Blobs::Of { blobs, .. } => blobs.clone(),
+        }
+    }
+}
+
+impl Store {
+    /// Publishes an entry by the order of blobs-format.md section 8.
+    pub(crate) fn commit(&self, mut commit: Commit) -> Result<Outcome> {
+        self.check_writable()?;
+        let head = self.new_head(&commit)?;
+        let seen = match &mut commit.blobs {
+            Blobs::Staged(staged) => self.publish_blobs(staged)?,
+            Blobs::Of { .. } => Vec::new(),
+        };
+        let manifest = self.write_manifest(&head, &commit.body)?;
+        let outcome = self.commit_manifest(&mut commit, seen, &head, manifest)?;
+        if matches!(outcome, Outcome::Published { .. }) {
+            self.sync_entries(&[Some(commit.key), commit.remove])?;
+        }
+        Ok(outcome)
+    }
+
+    /// Encodes the body of an entry, if it is within the limits of the format.
+    pub(crate) fn encode(&self, body: &Body, key: &Key) -> Result<Vec<u8>> {
+        body.encode().map_err(|fault| fault.at(self.root().full(&layout::entry(key))))
+    }
+
+    fn new_head(&self, commit: &Commit) -> Result<Head> {
+        let blobs = commit.blobs.refs();
+        check_limit("the number of blobs", blobs.len() as u64, u64::from(MAX_BLOBS))?;
+        check_limit("the manifest", commit.body.len() as u64, MAX_BODY_LEN)?;
+        Ok(Head::of_body(commit.key, EntryId(random_bits()), self.0.boot, blobs, &commit.body))
+    }
+
+    fn write_manifest(&self, head: &Head, body: &[u8]) -> Result<SealedFile> {
+        let mut bytes = head.encode();
+        bytes.extend_from_slice(body);
+        let mut file = self.private_dir()?.file()?;
+        file.write(&bytes)?;
+        file.seal(Time::Now)
+    }
+
+    /// Makes every blob visible, then, with no lock held, its name durable, also of those that others published: who
+    /// did may not have synced the directory yet. Returns which file each name led to before that sync.
+    ///
+    /// Names in `blobs` change hands inside the gate only: a repair or quarantine that holds it whole can judge what a
+    /// name leads to, and act on it, without anybody in between.
+    fn publish_blobs(&self, staged: &mut [Staged]) -> Result<Vec<FileId>> {
+        let gate = if staged.iter().any(Staged::is_new) { Some(self.enter_gate()?) } else { None };
+        let entered = Instant::now();
+        let seen: Result<Vec<FileId>> = staged.iter_mut().map(|staged| self.publish_blob(staged)).collect();
+        if gate.is_some() {
+            drop(gate);
+            self.note_commit(entered);
+        }
+        let mut last = None;
+        for Staged { blob, .. } in staged {
+            let shard = blob.digest.shard();
+            if last.replace(shard) != Some(shard) {
+                self.root().sync_dir(&layout::blob_shard(shard))?;
+            }
+        }
+        seen
+    }
+
+    /// Makes one blob visible. The file that has the name after is held: its inode cannot be given to another.
+    fn publish_blob(&self, staged: &mut Staged) -> Result<FileId> {
+        let rel = layout::blob(&staged.blob.digest);
+        if let Held::Private(file) = &staged.held {
+            match file.link(&rel)? {
+                Linked::Linked => {}
+                Linked::Moved(file) => staged.held = Held::Open(file),
+                Linked::Taken => match self.stage_known(staged.blob, true)? {
+                    // Somebody else was faster. Its file is held instead of the private one.
+                    Some(theirs) => staged.held = theirs.held,
+                    None => file.replace(&rel)?,
+                },
+            }
+        }
+        match &staged.held {
+            Held::Open(file) => Ok(self.root().look_at(file, &rel)?.id),
+            Held::Private(file) => Ok(file.id()),
+        }
+    }
+
+    /// Goes into the gate as often as it takes to find every blob there.
+    fn commit_manifest(
+        &self,
+        commit: &mut Commit,
+        mut seen: Vec<FileId>,
+        head: &Head,
+        manifest: SealedFile,
+    ) -> Result<Outcome> {
+        for _ in 0..MAX_ROUNDS {
+            let gate = self.enter_gate()?;
+            let entered = Instant::now();
+            let missing = self.secure_blobs(&commit.blobs, &seen, head, &gate)?;
+            if missing.is_empty() {
+                let outcome = self.publish_entry(commit, manifest, &gate);
+                drop(gate);
+                self.note_commit(entered);
+                return outcome;
+            }
+            drop(gate);
+            self.note_commit(entered);
+            let Blobs::Staged(staged) = &mut commit.blobs else { return Ok(Outcome::Changed) };
+            for index in missing {
+                let Held::Open(file) = &staged[index].held else { continue };
+                staged[index] = self.stage_again(staged[index].blob, file)?;
+            }
+            seen = self.publish_blobs(staged)?;
+        }
+        Err(Error::Busy { path: self.root().full(&layout::GATE), mode: "shared", waited_ms: 0 })
+    }
+
+    /// Inside the gate: tells a running collector what this entry needs, then looks at every blob again. Returns the
+    /// places of those that are gone and have no private file.
+    fn secure_blobs(&self, blobs: &Blobs, seen: &[FileId], head: &Head, gate: &SharedGuard) -> Result<Vec<usize>> {
+        let digests: Vec<_> = head.blobs.iter().map(|blob| blob.digest).collect();
+        if digests.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.root().append(&layout::JOURNAL, &journal::encode_frame(&digests))?;
+        let mut missing = Vec::new();
+        match blobs {
+            Blobs::Of { blobs, .. } => {
+                for (index, blob) in blobs.iter().enumerate() {
+                    if self.presence(blob)? == Presence::Absent {
+                        missing.push(index);
+                    }
+                }
+            }
+            Blobs::Staged(staged) => {
+                for (index, (staged, seen)) in staged.iter().zip(seen).enumerate() {
+                    if !self.secure_blob(staged, *seen, gate)? {
+                        missing.push(index);
+                    }
+                }
+            }
+        }
+        Ok(missing)
+    }
+
+    /// Inside the gate, where nobody can take a blob away: makes sure that one is there and its name on disk.
+    fn secure_blob(&self, staged: &Staged, seen: FileId, _: &SharedGuard) -> Result<bool> {
+        let rel = layout::blob(&staged.blob.digest);
+        match (self.presence(&staged.blob)?, &staged.held) {
+            (Presence::Good(id), _) if id == seen => return Ok(true),
+            // Published by another since: present, but perhaps not yet durable.
+            (Presence::Good(_), _) => {}
+            // If it is taken now, then by another committer who published the same.
+            (Presence::Absent, Held::Private(file)) => drop(file.link(&rel)?),
+            (Presence::Suspect, Held::Private(file)) => file.replace(&rel)?,
+            (_, Held::Open(_)) => return Ok(false),
+        }
+        self.root().sync_dir(&rel.parent())?;
+        Ok(true)
+    }
+
+    /// Inside the gate, every blob there: makes the entry visible under its key's lock.
+    fn publish_entry(&self, commit: &Commit, manifest: SealedFile, _: &SharedGuard) -> Result<Outcome> {
+        let mut keys = vec![commit.key];
+        keys.extend(commit.remove);
+        if let Blobs::Of { entry, .. } = &commit.blobs {
+            keys.push(*entry);
+        }
+        let locks = self.lock_keys(&keys)?;
+        if let Blobs::Of { entry, id, .. } = &commit.blobs
+            && self.entry_id(entry)? != Some(*id)
+        {
+            return Ok(Outcome::Changed);
+        }
+        let replaced = match commit.expect {
+            Expect::Anything => self.root().look(&layout::entry(&commit.key))?.is_some(),
+            Expect::Absent if self.root().look(&layout::entry(&commit.key))?.is_some() => return Ok(Outcome::Changed),
+            Expect::Absent => false,
+            Expect::Same(id) if self.entry_id(&commit.key)? != Some(id) => return Ok(Outcome::Changed),
+            Expect::Same(_) => true,
+        };
+        manifest.rename_over(&layout::entry(&commit.key))?;
+        if let Some(key) = &commit.remove {
+            self.root().unlink(&layout::entry(key), locks.proof())?;
+        }
+        Ok(Outcome::Published { replaced })
+    }
+
+    /// Which publication lies under a key now.
+    pub(crate) fn entry_id(&self, key: &Key) -> Result<Option<EntryId>> {
+        Ok(Manifest::read_head(self, key)?.map(|head| head.id))
+    }
+
+    pub(crate) fn sync_entries(&self, keys: &[Option<Key>]) -> Result<()> {
+        let mut shards: Vec<u8> = keys.iter().flatten().map(Key::shard).collect();
+        shards.sort_unstable();
+        shards.dedup();
+        shards.into_iter().try_for_each(|shard| self.root().sync_dir(&layout::entry_shard(shard)))
+    }
+
+    fn note_commit(&self, entered: Instant) {
+        let held = u64::try_from(entered.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.0.longest_commit.fetch_max(held, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+fn check_limit(what: &'static str, size: u64, limit: u64) -> Result<()> {
+    if size <= limit { Ok(()) } else { Err(Error::TooLarge { what, size, limit }) }
+}

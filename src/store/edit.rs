@@ -1,0 +1,163 @@
+//! Changing entries that are there: remove, rename, copy, relabel.
+
+use std::collections::BTreeMap;
+
+use super::commit::Blobs;
+use super::{Commit, EntryInfo, Expect, Manifest, Outcome, Store};
+use crate::error::{Error, Result};
+use crate::format::body::{Body, has_arrays};
+use crate::format::head::EntryId;
+use crate::format::tree::Tree;
+use crate::key::{Address, Key};
+use crate::layout;
+
+/// The part of an entry that may change while its value stays: tags and the user's metadata.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Labels {
+    /// Short words to find the entry by.
+    pub tags: Vec<String>,
+    /// The user's own metadata. Values name no arrays.
+    pub meta: BTreeMap<String, Tree>,
+}
+
+impl Labels {
+    pub(crate) fn check(&self) -> Result<()> {
+        match self.meta.iter().find(|(_, value)| has_arrays(value)) {
+            None => Ok(()),
+            Some((key, _)) => {
+                Err(Error::Invalid { what: "metadata", given: key.clone(), reason: "metadata names no arrays" })
+            }
+        }
+    }
+}
+
+impl Store {
+    /// Removes an entry; whether there was one. Its blobs stay until they are collected.
+    ///
+    /// Whoever has read or mapped its arrays keeps them.
+    pub fn remove<'a>(&self, address: impl Into<Address<'a>>) -> Result<bool> {
+        let key = address.into().key()?;
+        self.remove_checked(key, None)
+    }
+
+    /// Removes an entry only if it is still the one that `judged` describes; whether it was removed.
+    ///
+    /// An entry that was put again, renamed over or relabelled since is another one.
+    pub fn remove_if(&self, judged: &EntryInfo) -> Result<bool> {
+        self.remove_checked(judged.key(), Some(judged.head.id))
+    }
+
+    fn remove_checked(&self, key: Key, judged: Option<EntryId>) -> Result<bool> {
+        self.check_writable()?;
+        let rel = layout::entry(&key);
+        let removed = {
+            let _gate = self.enter_gate()?;
+            let locks = self.lock_keys(&[key])?;
+            let same = match judged {
+                None => true,
+                Some(id) => self.entry_id(&key)? == Some(id),
+            };
+            same && self.root().unlink(&rel, locks.proof())?
+        };
+        if removed {
+            self.sync_entries(&[Some(key)])?;
+        }
+        Ok(removed)
+    }
+
+    /// Gives an entry another name or key; `false` if there is none, or its blobs are missing. At every moment at
+    /// least one of the two can be read. Time of creation and labels stay.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if there is an entry under `to` and `replace` is not set.
+    pub fn rename<'a, 'b>(
+        &self,
+        from: impl Into<Address<'a>>,
+        to: impl Into<Address<'b>>,
+        replace: bool,
+    ) -> Result<bool> {
+        self.transfer(from.into(), to.into(), replace, true)
+    }
+
+    /// Puts the value of one entry under another name or key as well, without touching its arrays; otherwise like
+    /// [`rename`](Self::rename).
+    pub fn copy<'a, 'b>(
+        &self,
+        from: impl Into<Address<'a>>,
+        to: impl Into<Address<'b>>,
+        replace: bool,
+    ) -> Result<bool> {
+        self.transfer(from.into(), to.into(), replace, false)
+    }
+
+    fn transfer(&self, from: Address<'_>, to: Address<'_>, replace: bool, remove: bool) -> Result<bool> {
+        let (source, target) = (from.key()?, to.key()?);
+        if source == target {
+            return self.contains(from);
+        }
+        loop {
+            let Some(manifest) = self.read_whole(&source)? else { return Ok(false) };
+            let body = Body { name: to.name().map(str::to_owned), ..manifest.body };
+            let id = manifest.head.id;
+            let commit = Commit {
+                key: target,
+                body: self.encode(&body, &target)?,
+                blobs: Blobs::Of { entry: source, id, blobs: manifest.head.blobs },
+                expect: if replace { Expect::Anything } else { Expect::Absent },
+                remove: remove.then_some(source),
+            };
+            match self.commit(commit)? {
+                Outcome::Published { .. } => return Ok(true),
+                Outcome::Changed if !replace && self.entry_id(&target)?.is_some() => return Err(taken(to)),
+                // The source changed while it was copied: read it again.
+                Outcome::Changed => {}
+            }
+        }
+    }
+
+    /// Changes the labels of an entry; `false` if there is none. `change` may be called several times, if others
+    /// change the entry at the same time: nobody's change is lost.
+    pub fn relabel<'a>(&self, address: impl Into<Address<'a>>, mut change: impl FnMut(&mut Labels)) -> Result<bool> {
+        let key = address.into().key()?;
+        loop {
+            let Some(manifest) = self.read_whole(&key)? else { return Ok(false) };
+            let mut labels = Labels { tags: manifest.body.tags, meta: manifest.body.meta };
+            change(&mut labels);
+            labels.check()?;
+            let body = Body { tags: labels.tags, meta: labels.meta, ..manifest.body };
+            let id = manifest.head.id;
+            let commit = Commit {
+                key,
+                body: self.encode(&body, &key)?,
+                blobs: Blobs::Of { entry: key, id, blobs: manifest.head.blobs },
+                expect: Expect::Same(id),
+                remove: None,
+            };
+            if let Outcome::Published { .. } = self.commit(commit)? {
+                return Ok(true);
+            }
+        }
+    }
+
+    /// Reads an entry whose blobs are all there; `None` if there is no such entry.
+    fn read_whole(&self, key: &Key) -> Result<Option<Manifest>> {
+        loop {
+            let Some(manifest) = Manifest::read(self, key)? else { return Ok(None) };
+            let mut missing = false;
+            for blob in &manifest.head.blobs {
+                missing |= self.root().look(&layout::blob(&blob.digest))?.is_none();
+            }
+            if !missing {
+                return Ok(Some(manifest));
+            }
+            if self.entry_id(key)? == Some(manifest.head.id) {
+                return Ok(None);
+            }
+        }
+    }
+}
+
+fn taken(to: Address<'_>) -> Error {
+    let given = to.name().map_or_else(|| to.key().map(|key| key.to_string()).unwrap_or_default(), str::to_owned);
+    Error::Invalid { what: "name", given, reason: "there is an entry of that name already" }
+}

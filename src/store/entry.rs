@@ -1,0 +1,182 @@
+//! Entries: reading manifests, and what they say.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+
+use super::Store;
+use crate::digest::Digest;
+use crate::dtype::DType;
+use crate::error::{At, Error, Fault, Result};
+use crate::format::body::{Body, Data, Inline, Order};
+use crate::format::head::{Head, MAX_BODY_LEN};
+use crate::format::tree::{ArrayIndex, Tree};
+use crate::key::Key;
+use crate::layout;
+
+#[allow(clippy::disallowed_types, reason = "a file that `disk` opened")]
+type File = std::fs::File;
+
+/// A manifest that was read and checked.
+pub(crate) struct Manifest {
+    pub(crate) head: Head,
+    pub(crate) body: Body,
+    pub(crate) file: File,
+    pub(crate) modified: i64,
+}
+
+impl Manifest {
+    /// Reads and checks an entry's manifest; `None` if there is no such entry.
+    pub(crate) fn read(store: &Store, key: &Key) -> Result<Option<Self>> {
+        let rel = layout::entry(key);
+        let path = || store.root().full(&rel);
+        let Some(mut file) = store.root().open_file(&rel)? else { return Ok(None) };
+        let modified = store.root().look_at(&file, &rel)?.modified;
+        let head = read_head(&mut file, &rel, store, key)?;
+        let mut body = Vec::new();
+        (&file).take(MAX_BODY_LEN + 1).read_to_end(&mut body).at("read", path())?;
+        let checked = head.check_body(&body).and_then(|()| Body::parse(&body, &head.blobs));
+        let body = checked.map_err(|fault| fault.at(path()))?;
+        check_name(&body, key).map_err(|fault| fault.at(path()))?;
+        Ok(Some(Manifest { head, body, file, modified }))
+    }
+
+    /// Reads and checks the head alone.
+    pub(crate) fn read_head(store: &Store, key: &Key) -> Result<Option<Head>> {
+        let rel = layout::entry(key);
+        match store.root().open_file(&rel)? {
+            Some(mut file) => read_head(&mut file, &rel, store, key).map(Some),
+            None => Ok(None),
+        }
+    }
+}
+
+/// Reads as much as the head says it has, and no more than the file holds.
+fn read_head(file: &mut File, rel: &layout::Rel, store: &Store, key: &Key) -> Result<Head> {
+    let path = || store.root().full(rel);
+    let mut bytes = Vec::with_capacity(Head::PREFIX_LEN);
+    file.take(Head::PREFIX_LEN as u64).read_to_end(&mut bytes).at("read", path())?;
+    let len = Head::len_from_prefix(&bytes).map_err(|fault| fault.at(path()))?;
+    let rest = len.saturating_sub(bytes.len()) as u64;
+    file.take(rest).read_to_end(&mut bytes).at("read", path())?;
+    let head = Head::parse(&bytes).map_err(|fault| fault.at(path()))?;
+    if head.key == *key {
+        return Ok(head);
+    }
+    let reason = format!("{key} is expected, as the file is named; found {}", head.key);
+    Err(Error::Malformed { path: path(), field: "key", reason })
+}
+
+/// A name and the key made from it agree.
+fn check_name(body: &Body, key: &Key) -> Result<(), Fault> {
+    match &body.name {
+        Some(name) if Key::from_name(name).ok() != Some(*key) => {
+            Err(Fault::malformed("name", format!("{name:?} is not the name that this key is made from")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What an entry says of one of its arrays.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ArrayInfo {
+    /// The type of its elements.
+    pub dtype: DType,
+    /// Its extents; empty for a scalar.
+    pub shape: Vec<u64>,
+    /// How its elements lie.
+    pub order: Order,
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// The digest of its bytes.
+    pub digest: Digest,
+    /// Whether the bytes lie in the manifest itself; else they are a blob.
+    pub inline: bool,
+}
+
+/// What an entry says of itself; reading it opens no blob.
+#[derive(Clone, Debug)]
+pub struct EntryInfo {
+    pub(crate) head: Head,
+    pub(crate) body: Body,
+    modified: i64,
+}
+
+impl EntryInfo {
+    pub(crate) fn new(head: Head, body: Body, modified: i64) -> Self {
+        EntryInfo { head, body, modified }
+    }
+
+    /// The key it is filed under.
+    pub fn key(&self) -> Key {
+        self.head.key
+    }
+
+    /// The name it was put under; `None` if it was put under a key.
+    pub fn name(&self) -> Option<&str> {
+        self.body.name.as_deref()
+    }
+
+    /// The name, or the key in hex.
+    pub fn label(&self) -> String {
+        self.name().map_or_else(|| self.key().to_string(), str::to_owned)
+    }
+
+    /// When its value was put, in nanoseconds since 1970-01-01 00:00 UTC. Rewriting tags or names keeps it.
+    pub fn created(&self) -> i64 {
+        self.body.created
+    }
+
+    /// When it was last read, in seconds since 1970-01-01 00:00 UTC: noted once a minute at most, and may be lost.
+    pub fn last_used(&self) -> i64 {
+        self.modified
+    }
+
+    /// Its tags, in the order they were given.
+    pub fn tags(&self) -> &[String] {
+        &self.body.tags
+    }
+
+    /// The user's own metadata.
+    pub fn meta(&self) -> &BTreeMap<String, Tree> {
+        &self.body.meta
+    }
+
+    /// The value, its arrays replaced by references into [`arrays`](Self::arrays).
+    pub fn value(&self) -> &Tree {
+        &self.body.value
+    }
+
+    /// Bytes of all its arrays, as if nothing were shared.
+    pub fn logical_bytes(&self) -> u64 {
+        self.body.logical_bytes()
+    }
+
+    /// The length of the manifest itself, in bytes.
+    pub fn manifest_bytes(&self) -> u64 {
+        self.head.encode().len() as u64 + self.head.body_len
+    }
+
+    /// Digest and length of every blob the entry needs, each once.
+    pub fn blobs(&self) -> impl Iterator<Item = (Digest, u64)> + '_ {
+        self.head.blobs.iter().map(|blob| (blob.digest, blob.len))
+    }
+
+    /// What is known of each array without opening its blob.
+    pub fn arrays(&self) -> Vec<ArrayInfo> {
+        (0..self.body.arrays.len()).filter_map(|at| self.array(ArrayIndex(u32::try_from(at).ok()?))).collect()
+    }
+
+    /// What is known of one array; `None` for an index of another entry.
+    pub fn array(&self, index: ArrayIndex) -> Option<ArrayInfo> {
+        let record = self.body.arrays.get(index.0 as usize)?;
+        let (digest, bytes, inline) = match &record.data {
+            Data::Inline(Inline(bytes)) => (Digest::of(bytes), bytes.len() as u64, true),
+            Data::Blob(at) => {
+                let blob = self.head.blobs.get(*at as usize)?;
+                (blob.digest, blob.len, false)
+            }
+        };
+        Some(ArrayInfo { dtype: record.dtype, shape: record.shape.clone(), order: record.order, bytes, digest, inline })
+    }
+}

@@ -1,0 +1,94 @@
+//! Listing entries, one shard at a time.
+
+use super::{EntryInfo, Manifest, Store};
+use crate::error::{Error, Result};
+use crate::key::Key;
+use crate::layout;
+
+/// The entries of a store, in no particular order. Holds the names of one shard in 256 at a time.
+///
+/// Entries that come or go meanwhile may or may not be seen; the others are seen exactly once.
+#[derive(Debug)]
+pub struct Entries {
+    store: Store,
+    prefix: String,
+    next_shard: Option<u8>,
+    keys: Vec<Key>,
+}
+
+impl Iterator for Entries {
+    type Item = Result<EntryInfo>;
+
+    fn next(&mut self) -> Option<Result<EntryInfo>> {
+        loop {
+            while let Some(key) = self.keys.pop() {
+                match self.store.info(key) {
+                    Ok(Some(info)) if info.name().unwrap_or_default().starts_with(&self.prefix) => {
+                        return Some(Ok(info));
+                    }
+                    Ok(_) => {}
+                    Err(error) => return Some(Err(error)),
+                }
+            }
+            let shard = self.next_shard?;
+            self.next_shard = shard.checked_add(1);
+            match self.store.keys_in(shard) {
+                Ok(keys) => self.keys = keys,
+                Err(error) => return Some(Err(error)),
+            }
+        }
+    }
+}
+
+impl Store {
+    /// Lists the entries whose name begins with `prefix`; with an empty one all, also those without a name.
+    ///
+    /// An entry that cannot be read is an item that is an error; the listing goes on after it.
+    pub fn entries(&self, prefix: &str) -> Entries {
+        Entries { store: self.clone(), prefix: prefix.to_owned(), next_shard: Some(0), keys: Vec::new() }
+    }
+
+    /// How many entries there are. Reads names only.
+    pub fn count(&self) -> Result<u64> {
+        (0..=u8::MAX).map(|shard| Ok(self.keys_in(shard)?.len() as u64)).sum()
+    }
+
+    /// The keys filed in one shard; strays are passed over.
+    pub(crate) fn keys_in(&self, shard: u8) -> Result<Vec<Key>> {
+        let listed = self.root().list(&layout::entry_shard(shard))?;
+        Ok(listed
+            .iter()
+            .filter(|file| file.regular)
+            .filter_map(|file| layout::parse_entry(shard, &file.name))
+            .collect())
+    }
+
+    /// What an entry says of itself; `None` if there is none. Opens no blob, and does not count as a use.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] or [`Error::Malformed`] if the manifest is damaged, [`Error::Unsupported`] if it is of a later version.
+    pub fn info<'a>(&self, address: impl Into<crate::Address<'a>>) -> Result<Option<EntryInfo>> {
+        let key = address.into().key()?;
+        let manifest = Manifest::read(self, &key)?;
+        Ok(manifest.map(|found| EntryInfo::new(found.head, found.body, found.modified)))
+    }
+
+    /// Whether an entry is there, readable, and every blob it needs as well. Does not check their content.
+    pub fn contains<'a>(&self, address: impl Into<crate::Address<'a>>) -> Result<bool> {
+        let key = address.into().key()?;
+        match Manifest::read_head(self, &key) {
+            Ok(None) => Ok(false),
+            Ok(Some(head)) => {
+                for blob in &head.blobs {
+                    if self.root().look(&layout::blob(&blob.digest))?.is_none_or(|stat| stat.len != blob.len) {
+                        return Ok(false);
+                    }
+                }
+                Ok(true)
+            }
+            Err(error) if error.is_damage() => Ok(false),
+            Err(error @ Error::Unsupported { .. }) => Err(error),
+            Err(error) => Err(error),
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Getting a value: an entry with all its blobs open.
+
+use std::ops::Deref;
+
+use super::StoredArray;
+use crate::disk;
+use crate::error::Result;
+use crate::format::body::{Data, Inline};
+use crate::format::tree::{ArrayIndex, Tree};
+use crate::key::Address;
+use crate::layout;
+use crate::store::{EntryInfo, Manifest, Store};
+
+/// How old the time of last use must be before it is set anew, in seconds.
+const USE_GRAIN: i64 = 60;
+
+/// A value whose arrays can be loaded, whatever happens to its entry meanwhile: all its blobs are open.
+///
+/// Derefs to [`EntryInfo`] for names, times and labels.
+#[derive(Debug)]
+pub struct Entry {
+    info: EntryInfo,
+    arrays: Vec<StoredArray>,
+}
+
+impl Entry {
+    /// What the entry says of itself.
+    pub fn info(&self) -> &EntryInfo {
+        &self.info
+    }
+
+    /// The array, if the value is one array or byte string and nothing else.
+    pub fn array(&self) -> Option<&StoredArray> {
+        self.resolve(self.info.value())
+    }
+
+    /// An array by its name, if the value is a map.
+    pub fn field(&self, name: &str) -> Option<&StoredArray> {
+        self.resolve(self.info.value().get(name)?)
+    }
+
+    /// The array that a node of the value's tree refers to.
+    pub fn resolve(&self, node: &Tree) -> Option<&StoredArray> {
+        match node {
+            Tree::Array(ArrayIndex(at)) | Tree::Payload(ArrayIndex(at)) => self.arrays.get(*at as usize),
+            _ => None,
+        }
+    }
+
+    /// Every array of the value, in the order they were added.
+    pub fn stored_arrays(&self) -> &[StoredArray] {
+        &self.arrays
+    }
+}
+
+impl Deref for Entry {
+    type Target = EntryInfo;
+
+    fn deref(&self) -> &EntryInfo {
+        &self.info
+    }
+}
+
+impl Store {
+    /// Reads an entry and opens all its blobs; `None` if there is none, or if a blob it needs is missing.
+    ///
+    /// With [`MapPolicy::trusted`](crate::MapPolicy::trusted) blobs are mapped, in a time that does not depend on
+    /// their size, and only size, mode and time of the file are checked; content is checked when an array is loaded
+    /// into memory, or by [`Store::verify`]. An entry that is replaced while it is read is seen as it was before or after.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`](crate::Error::Corrupt) or [`Error::Malformed`](crate::Error::Malformed) if manifest or blob are damaged.
+    pub fn get<'a>(&self, address: impl Into<Address<'a>>) -> Result<Option<Entry>> {
+        let key = address.into().key()?;
+        loop {
+            let Some(manifest) = Manifest::read(self, &key)? else { return Ok(None) };
+            if let Some(arrays) = self.open_arrays(&manifest)? {
+                self.note_use(&manifest);
+                return Ok(Some(Entry {
+                    info: EntryInfo::new(manifest.head, manifest.body, manifest.modified),
+                    arrays,
+                }));
+            }
+            // A blob is missing. If the entry is another one by now, that one counts; else it is a miss.
+            if self.entry_id(&key)? == Some(manifest.head.id) {
+                return Ok(None);
+            }
+        }
+    }
+
+    fn open_arrays(&self, manifest: &Manifest) -> Result<Option<Vec<StoredArray>>> {
+        let mut blobs = Vec::with_capacity(manifest.head.blobs.len());
+        for blob in &manifest.head.blobs {
+            let Some(open) = self.open_blob(blob)? else { return Ok(None) };
+            blobs.push((*blob, open));
+        }
+        let arrays = manifest.body.arrays.iter().map(|record| match &record.data {
+            Data::Inline(Inline(bytes)) => StoredArray::inline(self, record, bytes),
+            Data::Blob(at) => {
+                let (blob, open) = &blobs[*at as usize];
+                StoredArray::blob_of(self, record, *blob, open.clone())
+            }
+        });
+        Ok(Some(arrays.collect()))
+    }
+
+    /// Notes the use, coarsely. That it cannot be noted (another user's entry, say) is nobody's concern.
+    fn note_use(&self, manifest: &Manifest) {
+        let now = disk::now_ns() / 1_000_000_000;
+        if !self.is_read_only() && now - manifest.modified >= USE_GRAIN {
+            drop(self.root().touch(&manifest.file, &layout::entry(&manifest.head.key)));
+        }
+    }
+}

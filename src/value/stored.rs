@@ -1,0 +1,248 @@
+//! One array of an open entry: loaded into memory, mapped, or streamed.
+
+use std::io::{Read, Write};
+use std::sync::Arc;
+
+use ndarray::{Array, Dimension, IxDyn, ShapeBuilder};
+
+use crate::digest::{Digest, Hasher};
+use crate::disk::{self, Positioned};
+use crate::dtype::{DType, Element};
+use crate::error::{At, Error, Result};
+use crate::format::body::{ArrayRecord, Order};
+use crate::format::head::BlobRef;
+use crate::layout;
+use crate::mem::MappedArray;
+use crate::store::{OpenBlob, Store, VerifyOnRead, for_each_piece};
+
+#[allow(clippy::disallowed_types, reason = "a file that `disk` opened")]
+type File = std::fs::File;
+
+/// An array in a store, its bytes open: loading it cannot fail for want of them.
+#[derive(Clone, Debug)]
+pub struct StoredArray {
+    store: Store,
+    dtype: DType,
+    shape: Vec<u64>,
+    order: Order,
+    source: Source,
+}
+
+#[derive(Clone, Debug)]
+enum Source {
+    Inline(Arc<[u8]>),
+    Blob(BlobRef, OpenBlob),
+}
+
+impl StoredArray {
+    pub(super) fn inline(store: &Store, record: &ArrayRecord, bytes: &[u8]) -> Self {
+        Self::new(store, record, Source::Inline(bytes.into()))
+    }
+
+    pub(super) fn blob_of(store: &Store, record: &ArrayRecord, blob: BlobRef, open: OpenBlob) -> Self {
+        Self::new(store, record, Source::Blob(blob, open))
+    }
+
+    fn new(store: &Store, record: &ArrayRecord, source: Source) -> Self {
+        let (dtype, shape, order) = (record.dtype, record.shape.clone(), record.order);
+        StoredArray { store: store.clone(), dtype, shape, order, source }
+    }
+
+    /// The type of the elements.
+    pub fn dtype(&self) -> DType {
+        self.dtype
+    }
+
+    /// The extents; empty for a scalar.
+    pub fn shape(&self) -> &[u64] {
+        &self.shape
+    }
+
+    /// How the elements lie.
+    pub fn order(&self) -> Order {
+        self.order
+    }
+
+    /// The size in bytes.
+    pub fn len_bytes(&self) -> u64 {
+        match &self.source {
+            Source::Inline(bytes) => bytes.len() as u64,
+            Source::Blob(blob, _) => blob.len,
+        }
+    }
+
+    /// The digest of the bytes: of a blob, its name.
+    pub fn digest(&self) -> Digest {
+        match &self.source {
+            Source::Inline(bytes) => Digest::of(bytes),
+            Source::Blob(blob, _) => blob.digest,
+        }
+    }
+
+    pub(super) fn blob(&self) -> Option<BlobRef> {
+        match &self.source {
+            Source::Inline(_) => None,
+            Source::Blob(blob, _) => Some(*blob),
+        }
+    }
+
+    /// Loads the array into memory of its own, in the order it was stored in, and checks its digest unless the store
+    /// was opened with [`VerifyOnRead::Never`].
+    ///
+    /// # Errors
+    /// [`Error::WrongType`] if dtype or rank are not those asked for, [`Error::Corrupt`] if the bytes are damaged,
+    /// [`Error::Malformed`] if a bool is neither 0 nor 1, [`Error::TooLarge`] if they do not fit into memory.
+    pub fn to_array<A: Element, D: Dimension>(&self) -> Result<Array<A, D>> {
+        self.check_type::<A, D>()?;
+        let elements = self.elements::<A>()?;
+        let shape = IxDyn(&self.extents()?).set_f(self.order == Order::F);
+        let array = Array::from_shape_vec(shape, elements).ok().and_then(|array| array.into_dimensionality().ok());
+        array.ok_or_else(|| self.not_viewable())
+    }
+
+    /// Maps the array: constant time, no copy. Without the caller's promise that maps are safe (see
+    /// [`MapPolicy`](crate::MapPolicy)), and for arrays inside the manifest, the array is loaded into memory instead.
+    ///
+    /// The content of a map is not checked against its digest: that would read all of it.
+    /// # Errors
+    /// As [`to_array`](Self::to_array).
+    pub fn map<A: Element, D: Dimension>(&self) -> Result<MappedArray<A, D>> {
+        self.check_type::<A, D>()?;
+        let shape = self.extents()?;
+        let mapped = match &self.source {
+            Source::Blob(_, OpenBlob::Mapped(map)) => MappedArray::from_map(Arc::clone(map), &shape, self.order),
+            _ => MappedArray::from_elements(self.elements::<A>()?, &shape, self.order),
+        };
+        mapped.ok_or_else(|| self.not_viewable())
+    }
+
+    /// The bytes, in the order they are stored in, checked like [`to_array`](Self::to_array).
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        self.load_raw::<u8>()
+    }
+
+    /// Writes the bytes, in the order they are stored in, piece by piece. If they turn out to be damaged the error
+    /// comes at the end, when they have been written: what was made of them is to be dropped.
+    pub fn write_to(&self, to: &mut impl Write) -> Result<()> {
+        let mut hasher = Hasher::new();
+        let mut len = 0;
+        let mut take = |piece: &[u8]| {
+            hasher.update(piece);
+            len += piece.len() as u64;
+            to.write_all(piece).at("write", "the output")
+        };
+        match &self.source {
+            Source::Inline(bytes) => return take(bytes),
+            Source::Blob(_, OpenBlob::Mapped(map)) => map.bytes().chunks(8 << 20).try_for_each(take)?,
+            Source::Blob(blob, OpenBlob::File(file)) => {
+                for_each_piece(&mut Positioned::new(file), take).map_err(|error| self.store.name_input(error, blob))?;
+            }
+        }
+        match self.blob() {
+            Some(blob) => self.judge(&blob, BlobRef { digest: hasher.finish(), len }),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes the bytes into a file from `offset` on, after checking their digest. Where the file system can share
+    /// blocks between files, and `offset` is a multiple of their size, no block is copied.
+    #[allow(clippy::disallowed_types, reason = "the caller's file, which the caller opened")]
+    pub fn copy_to_file(&self, to: &std::fs::File, offset: u64) -> Result<()> {
+        if let Source::Blob(blob, _) = &self.source
+            && let Some(file) = self.reopen(blob)?
+        {
+            if self.store.verify_on_read() == VerifyOnRead::Always {
+                self.judge(blob, self.store.hash_file(blob, &file)?)?;
+            }
+            return disk::copy_range(&file, to, offset, blob.len).at("copy", self.path(blob));
+        }
+        let mut to = disk::WriterAt::new(to, offset);
+        self.write_to(&mut to)
+    }
+
+    /// The blob's open file; of a mapped one, the file under its name, if it is still there.
+    fn reopen(&self, blob: &BlobRef) -> Result<Option<Arc<File>>> {
+        match &self.source {
+            Source::Blob(_, OpenBlob::File(file)) => Ok(Some(Arc::clone(file))),
+            _ => Ok(self.store.root().open_file(&layout::blob(&blob.digest))?.map(Arc::new)),
+        }
+    }
+
+    fn judge(&self, blob: &BlobRef, found: BlobRef) -> Result<()> {
+        if found == *blob || self.store.verify_on_read() == VerifyOnRead::Never {
+            return Ok(());
+        }
+        Err(match &self.source {
+            Source::Blob(_, OpenBlob::File(file)) => self.store.condemn(blob, &found, file),
+            _ => self.store.condemn_by_name(blob, &found),
+        })
+    }
+
+    fn elements<A: Element>(&self) -> Result<Vec<A>> {
+        let raw = self.load_raw::<A::Raw>()?;
+        match raw.iter().position(|bits| !A::is_valid_bit_pattern(bits)) {
+            None => Ok(A::from_checked(raw)),
+            Some(at) => {
+                let reason = format!("element {at} is not a valid {}", self.dtype);
+                Err(Error::Malformed { path: self.any_path(), field: "elements", reason })
+            }
+        }
+    }
+
+    /// Reads the bytes straight into a vector of their type, so that alignment is right by construction.
+    fn load_raw<R: bytemuck::Pod>(&self) -> Result<Vec<R>> {
+        let len = self.len_bytes();
+        let too_large = || Error::TooLarge { what: "the array", size: len, limit: isize::MAX as u64 };
+        let count = usize::try_from(len).map_err(|_| too_large())? / size_of::<R>();
+        let mut raw = bytemuck::allocation::try_zeroed_vec::<R>(count).map_err(|()| too_large())?;
+        self.read_into(bytemuck::cast_slice_mut(&mut raw))?;
+        Ok(raw)
+    }
+
+    fn read_into(&self, bytes: &mut [u8]) -> Result<()> {
+        match &self.source {
+            Source::Inline(inline) => bytes.copy_from_slice(inline),
+            Source::Blob(blob, OpenBlob::Mapped(map)) => {
+                bytes.copy_from_slice(map.bytes());
+                self.store.check_bytes(blob, bytes, None)?;
+            }
+            Source::Blob(blob, OpenBlob::File(file)) => {
+                Positioned::new(file).read_exact(bytes).at("read", self.path(blob))?;
+                self.store.check_bytes(blob, bytes, Some(file))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn check_type<A: Element, D: Dimension>(&self) -> Result<()> {
+        let rank = D::NDIM.unwrap_or(self.shape.len());
+        if A::DTYPE == self.dtype && rank == self.shape.len() {
+            return Ok(());
+        }
+        let expected = match D::NDIM {
+            Some(rank) => format!("{} of {rank} dimensions", A::DTYPE),
+            None => A::DTYPE.to_string(),
+        };
+        let found = format!("{} of {} dimensions, shape {:?}", self.dtype, self.shape.len(), self.shape);
+        Err(Error::WrongType { expected, found })
+    }
+
+    fn extents(&self) -> Result<Vec<usize>> {
+        let fits = self.shape.iter().map(|&extent| usize::try_from(extent)).collect::<Result<_, _>>();
+        fits.map_err(|_| Error::TooLarge { what: "an extent", size: u64::MAX, limit: usize::MAX as u64 })
+    }
+
+    /// The bytes were checked for number; what is left are values that are none, and shapes that ndarray does not take.
+    fn not_viewable(&self) -> Error {
+        let reason = format!("not a valid {} of shape {:?}", self.dtype, self.shape);
+        Error::Malformed { path: self.any_path(), field: "elements", reason }
+    }
+
+    fn any_path(&self) -> std::path::PathBuf {
+        self.blob().map_or_else(|| self.store.path().to_owned(), |blob| self.path(&blob))
+    }
+
+    fn path(&self, blob: &BlobRef) -> std::path::PathBuf {
+        self.store.root().full(&layout::blob(&blob.digest))
+    }
+}

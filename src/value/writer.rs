@@ -1,0 +1,338 @@
+//! Putting a value: its arrays are staged one by one, then the entry is committed.
+
+use std::io::{Read, Seek};
+
+use ndarray::{ArrayRef, Dimension};
+
+use super::{Entry, StoredArray};
+use crate::disk;
+use crate::dtype::{DType, Element};
+use crate::error::{Error, Result};
+use crate::format::body::{ArrayRecord, Body, Data, Inline, MAX_RANK, Order, byte_len};
+use crate::format::tree::{ArrayIndex, Tree};
+use crate::key::Address;
+use crate::store::{Blobs, Commit, Expect, Labels, MAX_HELD, Outcome, PutReport, Staged, Store};
+
+/// A source that can be read twice: hashed first, and written only if its bytes are not in the store.
+pub trait ReadSeek: Read + Seek {}
+
+impl<T: Read + Seek> ReadSeek for T {}
+
+/// Builds one entry. Arrays are hashed and, if new, written as they are added, with no lock held; nothing is visible
+/// before [`put`](Self::put). Dropping the writer leaves nothing.
+///
+/// ```
+/// # let dir = tempfile::tempdir().unwrap();
+/// # let store = ndstash::Store::create(dir.path().join("s"))?;
+/// use ndarray::array;
+/// use ndstash::Tree;
+///
+/// let mut writer = store.writer();
+/// let weights = writer.array(&array![[1.0, 2.0], [3.0, 4.0]])?;
+/// let bias = writer.array(&array![0.5f32])?;
+/// writer.tag("model");
+/// writer.put("model/7", Tree::Map(vec![("weights".into(), weights), ("bias".into(), bias)]))?;
+///
+/// let model = store.get("model/7")?.expect("it was just put");
+/// assert_eq!(model.field("bias").unwrap().to_array::<f32, ndarray::Ix1>()?, array![0.5f32]);
+/// # Ok::<(), ndstash::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Writer {
+    store: Store,
+    arrays: Vec<(ArrayRecord, Option<usize>)>,
+    staged: Vec<Staged>,
+    inline_bytes: u64,
+    labels: Labels,
+}
+
+impl Writer {
+    pub(crate) fn new(store: &Store) -> Self {
+        let (arrays, staged) = (Vec::new(), Vec::new());
+        Writer { store: store.clone(), arrays, staged, inline_bytes: 0, labels: Labels::default() }
+    }
+
+    /// Adds a tag.
+    pub fn tag(&mut self, tag: impl Into<String>) -> &mut Self {
+        self.labels.tags.push(tag.into());
+        self
+    }
+
+    /// Adds metadata under a key of the user's choice; a later value replaces an earlier one.
+    pub fn meta(&mut self, key: impl Into<String>, value: impl Into<Tree>) -> &mut Self {
+        self.labels.meta.insert(key.into(), value.into());
+        self
+    }
+
+    /// Adds an array of any rank. One that lies in C or Fortran order without gaps is stored as it lies, without a
+    /// copy in memory; any other is copied to C order first.
+    pub fn array<A: Element, D: Dimension>(&mut self, array: &ArrayRef<A, D>) -> Result<Tree> {
+        let shape: Vec<u64> = array.shape().iter().map(|&extent| extent as u64).collect();
+        if let Some(elements) = array.as_slice() {
+            self.elements(shape, Order::C, elements)
+        } else if let Some(elements) = array.t().as_slice() {
+            self.elements(shape, Order::F, elements)
+        } else {
+            let copy: Vec<A> = array.iter().copied().collect();
+            self.elements(shape, Order::C, &copy)
+        }
+    }
+
+    fn elements<A: Element>(&mut self, shape: Vec<u64>, order: Order, elements: &[A]) -> Result<Tree> {
+        self.bytes_of(A::DTYPE, shape, order, bytemuck::cast_slice(elements)).map(Tree::Array)
+    }
+
+    /// Adds an array whose little-endian elements are at hand as bytes.
+    ///
+    /// # Errors
+    /// [`Error::WrongType`] if the bytes are not as many as dtype and shape take.
+    pub fn raw_array(&mut self, dtype: DType, shape: &[u64], order: Order, bytes: &[u8]) -> Result<Tree> {
+        check_len(dtype, shape, bytes.len() as u64)?;
+        self.bytes_of(dtype, shape.to_vec(), order, bytes).map(Tree::Array)
+    }
+
+    /// Adds a byte string.
+    pub fn bytes(&mut self, bytes: &[u8]) -> Result<Tree> {
+        self.bytes_of(DType::UInt8, vec![bytes.len() as u64], Order::C, bytes).map(Tree::Payload)
+    }
+
+    /// Adds an array whose little-endian elements a stream yields, in one pass. At most 16 MiB of it are in memory at
+    /// a time. The stream may not hold more or less than dtype and shape take.
+    pub fn array_from_reader(&mut self, dtype: DType, shape: &[u64], order: Order, reader: impl Read) -> Result<Tree> {
+        let len = expected_len(dtype, shape)?;
+        if self.fits_inline(len) {
+            return self.small_array(dtype, shape, order, len, reader);
+        }
+        let staged = self.store.stage_reader(&mut reader.take(len.saturating_add(1)))?;
+        self.streamed(dtype, shape, order, staged)
+    }
+
+    /// The same from a source that can be read twice: it is hashed first, and if its bytes are in the store nothing
+    /// is written.
+    pub fn array_from_seekable(
+        &mut self,
+        dtype: DType,
+        shape: &[u64],
+        order: Order,
+        mut reader: impl ReadSeek,
+    ) -> Result<Tree> {
+        let len = expected_len(dtype, shape)?;
+        if self.fits_inline(len) {
+            return self.small_array(dtype, shape, order, len, reader);
+        }
+        let may_hold = self.may_hold();
+        let staged = self.store.stage_seekable(&mut reader, may_hold)?;
+        self.streamed(dtype, shape, order, staged)
+    }
+
+    /// Adds a byte string that a stream yields to its end, in one pass.
+    pub fn bytes_from_reader(&mut self, mut reader: impl Read) -> Result<Tree> {
+        let staged = self.store.stage_reader(&mut reader)?;
+        let shape = vec![staged.blob.len];
+        Ok(Tree::Payload(self.push_blob(DType::UInt8, shape, Order::C, staged)))
+    }
+
+    /// Adds an array that came out of this store, without hashing or copying it as long as its blob is there.
+    pub fn stored(&mut self, array: &StoredArray) -> Result<Tree> {
+        let (dtype, shape, order) = (array.dtype(), array.shape().to_vec(), array.order());
+        if let Some(blob) = array.blob()
+            && let Some(staged) = self.store.stage_known(blob, self.may_hold())?
+        {
+            return Ok(Tree::Array(self.push_blob(dtype, shape, order, staged)));
+        }
+        self.bytes_of(dtype, shape, order, &array.to_bytes()?).map(Tree::Array)
+    }
+
+    fn small_array(&mut self, dtype: DType, shape: &[u64], order: Order, len: u64, reader: impl Read) -> Result<Tree> {
+        let mut bytes = Vec::new();
+        crate::error::At::at(reader.take(len + 1).read_to_end(&mut bytes), "read", "the input")?;
+        self.raw_array(dtype, shape, order, &bytes)
+    }
+
+    fn streamed(&mut self, dtype: DType, shape: &[u64], order: Order, staged: Staged) -> Result<Tree> {
+        check_len(dtype, shape, staged.blob.len)?;
+        Ok(Tree::Array(self.push_blob(dtype, shape.to_vec(), order, staged)))
+    }
+
+    fn bytes_of(&mut self, dtype: DType, shape: Vec<u64>, order: Order, bytes: &[u8]) -> Result<ArrayIndex> {
+        check_rank(&shape)?;
+        if self.fits_inline(bytes.len() as u64) {
+            self.inline_bytes += bytes.len() as u64;
+            let data = Data::Inline(Inline(bytes.to_vec()));
+            return Ok(self.push(ArrayRecord { dtype, shape, order, data }, None));
+        }
+        let staged = self.store.stage_bytes(bytes, self.may_hold())?;
+        Ok(self.push_blob(dtype, shape, order, staged))
+    }
+
+    fn fits_inline(&self, len: u64) -> bool {
+        let limits = self.store.arrays();
+        len <= limits.inline_max && self.inline_bytes + len <= limits.inline_total
+    }
+
+    fn may_hold(&self) -> bool {
+        self.staged.len() < MAX_HELD
+    }
+
+    fn push_blob(&mut self, dtype: DType, shape: Vec<u64>, order: Order, staged: Staged) -> ArrayIndex {
+        let at = self.staged.iter().position(|other| other.blob == staged.blob).unwrap_or_else(|| {
+            self.staged.push(staged);
+            self.staged.len() - 1
+        });
+        self.push(ArrayRecord { dtype, shape, order, data: Data::Blob(0) }, Some(at))
+    }
+
+    fn push(&mut self, record: ArrayRecord, staged: Option<usize>) -> ArrayIndex {
+        self.arrays.push((record, staged));
+        ArrayIndex(u32::try_from(self.arrays.len() - 1).expect("four billion arrays do not fit into memory"))
+    }
+
+    /// Publishes the entry, replacing one that is there: readers see the old value or the new one. When this returns
+    /// the entry is on disk.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a name or a value that cannot be, [`Error::Io`] if the disk is full or fails,
+    /// [`Error::Busy`] if the gate is not to be had. The entry that was there, if any, is then still there.
+    pub fn put<'a>(self, address: impl Into<Address<'a>>, value: Tree) -> Result<PutReport> {
+        let report = self.publish(address.into(), value, Expect::Anything)?;
+        Ok(report.expect("a commit that expects nothing finds it"))
+    }
+
+    /// Publishes the entry only if there is none under that name; `None` if there is.
+    pub fn add<'a>(self, address: impl Into<Address<'a>>, value: Tree) -> Result<Option<PutReport>> {
+        self.publish(address.into(), value, Expect::Absent)
+    }
+
+    pub(crate) fn publish(self, address: Address<'_>, value: Tree, expect: Expect) -> Result<Option<PutReport>> {
+        let key = address.key()?;
+        self.labels.check()?;
+        self.check_value(&value)?;
+        let shared = self.count_shared();
+        let Writer { store, arrays, staged, inline_bytes, labels } = self;
+        let (staged, places) = sort(staged);
+        let arrays = arrays.into_iter().map(|(record, at)| place(record, at.map(|at| places[at]))).collect();
+        let name = address.name().map(str::to_owned);
+        let body = Body { name, created: disk::now_ns(), tags: labels.tags, meta: labels.meta, arrays, value };
+        let commit =
+            Commit { key, body: store.encode(&body, &key)?, blobs: Blobs::Staged(staged), expect, remove: None };
+        match store.commit(commit)? {
+            Outcome::Changed => Ok(None),
+            Outcome::Published { replaced } => Ok(Some(PutReport { key, replaced, inline_bytes, ..shared })),
+        }
+    }
+
+    fn check_value(&self, value: &Tree) -> Result<()> {
+        let mut bad = false;
+        value.for_each_array(&mut |_, index| bad |= index.0 as usize >= self.arrays.len());
+        if bad {
+            let given = format!("{value:?}");
+            return Err(Error::Invalid { what: "value", given, reason: "it refers to an array of another writer" });
+        }
+        Ok(())
+    }
+
+    fn count_shared(&self) -> PutReport {
+        let count = |new: bool| {
+            let counted = self.staged.iter().filter(|staged| staged.is_new() == new);
+            counted.fold((0, 0), |(blobs, bytes), staged| (blobs + 1, bytes + staged.blob.len))
+        };
+        let ((new_blobs, new_bytes), (shared_blobs, shared_bytes)) = (count(true), count(false));
+        let key = crate::Key::from_bytes([0; 32]);
+        PutReport { key, replaced: false, new_blobs, new_bytes, shared_blobs, shared_bytes, inline_bytes: 0 }
+    }
+}
+
+/// Sorts by digest, as a manifest lists blobs; returns also the new place of each.
+fn sort(staged: Vec<Staged>) -> (Vec<Staged>, Vec<u32>) {
+    let mut numbered: Vec<(usize, Staged)> = staged.into_iter().enumerate().collect();
+    numbered.sort_by_key(|(_, staged)| staged.blob);
+    let mut places = vec![0; numbered.len()];
+    for (place, (at, _)) in (0..).zip(&numbered) {
+        places[*at] = place;
+    }
+    (numbered.into_iter().map(|(_, staged)| staged).collect(), places)
+}
+
+fn place(record: ArrayRecord, blob: Option<u32>) -> ArrayRecord {
+    match blob {
+        Some(blob) => ArrayRecord { data: Data::Blob(blob), ..record },
+        None => record,
+    }
+}
+
+fn check_rank(shape: &[u64]) -> Result<()> {
+    let (size, limit) = (shape.len() as u64, MAX_RANK as u64);
+    if size <= limit { Ok(()) } else { Err(Error::TooLarge { what: "the number of dimensions", size, limit }) }
+}
+
+fn expected_len(dtype: DType, shape: &[u64]) -> Result<u64> {
+    check_rank(shape)?;
+    byte_len(dtype, shape).ok_or(Error::TooLarge { what: "the array", size: u64::MAX, limit: i64::MAX as u64 })
+}
+
+fn check_len(dtype: DType, shape: &[u64], found: u64) -> Result<()> {
+    match expected_len(dtype, shape)? {
+        expected if expected == found => Ok(()),
+        expected => Err(Error::WrongType {
+            expected: format!("{expected} bytes for {dtype} of shape {shape:?}"),
+            found: format!("{found} bytes{}", if found > expected { " or more" } else { "" }),
+        }),
+    }
+}
+
+impl Store {
+    /// Starts an entry.
+    pub fn writer(&self) -> Writer {
+        Writer::new(self)
+    }
+
+    /// Puts one array under a name or key, replacing what is there.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// let store = ndstash::Store::create(dir.path().join("results"))?;
+    /// store.put("answer", &ndarray::arr1(&[1.0, 2.0]))?;
+    /// let back: ndarray::Array1<f64> = store.get("answer")?.unwrap().array().unwrap().to_array()?;
+    /// assert_eq!(back.sum(), 3.0);
+    /// # Ok::<(), ndstash::Error>(())
+    /// ```
+    pub fn put<'a, A: Element, D: Dimension>(
+        &self,
+        address: impl Into<Address<'a>>,
+        array: &ArrayRef<A, D>,
+    ) -> Result<PutReport> {
+        self.check_writable()?;
+        let mut writer = self.writer();
+        let value = writer.array(array)?;
+        writer.put(address, value)
+    }
+
+    /// Reads an entry, lets `change` build another value from it (or from nothing, if there is none), and publishes
+    /// that only if nobody changed the entry meanwhile; else starts over, so no change by others is lost. If `change`
+    /// returns `None` nothing is published. No lock is held while it runs.
+    ///
+    /// Tags and metadata are those that `change` gives the writer.
+    pub fn update<'a, E: From<Error>>(
+        &self,
+        address: impl Into<Address<'a>>,
+        mut change: impl FnMut(Option<&Entry>, &mut Writer) -> Result<Option<Tree>, E>,
+    ) -> Result<Option<PutReport>, E> {
+        let address = address.into();
+        self.check_writable()?;
+        loop {
+            let expected = self.entry_id(&address.key()?)?;
+            let entry = self.get(address)?;
+            let expect = match (&entry, expected) {
+                (Some(entry), _) => Expect::Same(entry.info().head.id),
+                // It is there but lacks a blob: what replaces it is judged by its identity all the same.
+                (None, Some(id)) => Expect::Same(id),
+                (None, None) => Expect::Absent,
+            };
+            let mut writer = self.writer();
+            let Some(value) = change(entry.as_ref(), &mut writer)? else { return Ok(None) };
+            if let Some(report) = writer.publish(address, value, expect)? {
+                return Ok(Some(report));
+            }
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! Every interleaving of small sets of processes on a model of the store: the commit gate, the
+//! collector and its journal, repair, quarantine and readers that retry, crashes at every step.
+//!
+//! [`state`] is the store and what each process remembers, [`turn`] one step of one process; the
+//! operations have a file each; [`scenarios`] says who meets whom; [`explore`] visits every
+//! reachable state. [`sound`] shows that the protocol keeps its promises, [`weakened`] that each
+//! of its rules is needed, because without it a promise is broken.
+//!
+//! What is left out: durability (a step that is done is on disk), listing the blobs (whatever is
+//! not live counts as listed, the widest a listing can be), and unlinking what is in the trash.
+
+#![expect(clippy::unnecessary_wraps, reason = "every step has the type of one that may have to wait")]
+
+mod collect;
+mod commit;
+mod derive;
+mod explore;
+mod put;
+mod read;
+mod remove;
+mod repair;
+mod scenarios;
+mod sound;
+mod state;
+mod turn;
+mod weakened;
