@@ -172,7 +172,7 @@ impl Store {
         for _ in 0..MAX_ROUNDS {
             let gate = self.enter_gate()?;
             let entered = Instant::now();
-            let missing = self.secure_blobs(&commit.blobs, &seen, head, &gate)?;
+            let missing = self.secure_blobs(&mut commit.blobs, &seen, head, &gate)?;
             if missing.is_empty() {
                 let outcome = self.publish_entry(commit, manifest, &gate);
                 drop(gate);
@@ -193,7 +193,7 @@ impl Store {
 
     /// Inside the gate: tells a running collector what this entry needs, then looks at every blob again. Returns the
     /// places of those that are gone and have no private file.
-    fn secure_blobs(&self, blobs: &Blobs, seen: &[FileId], head: &Head, gate: &SharedGuard) -> Result<Vec<usize>> {
+    fn secure_blobs(&self, blobs: &mut Blobs, seen: &[FileId], head: &Head, gate: &SharedGuard) -> Result<Vec<usize>> {
         let digests: Vec<_> = head.blobs.iter().map(|blob| blob.digest).collect();
         if digests.is_empty() {
             return Ok(Vec::new());
@@ -209,7 +209,7 @@ impl Store {
                 }
             }
             Blobs::Staged(staged) => {
-                for (index, (staged, seen)) in staged.iter().zip(seen).enumerate() {
+                for (index, (staged, seen)) in staged.iter_mut().zip(seen).enumerate() {
                     if !self.secure_blob(staged, *seen, gate)? {
                         missing.push(index);
                     }
@@ -220,14 +220,17 @@ impl Store {
     }
 
     /// Inside the gate, where nobody can take a blob away: makes sure that one is there and its name on disk.
-    fn secure_blob(&self, staged: &Staged, seen: FileId, _: &SharedGuard) -> Result<bool> {
+    fn secure_blob(&self, staged: &mut Staged, seen: FileId, _: &SharedGuard) -> Result<bool> {
         let rel = layout::blob(&staged.blob.digest);
         match (self.presence(&staged.blob)?, &staged.held) {
             (Presence::Good(id), _) if id == seen => return Ok(true),
             // Published by another since: present, but perhaps not yet durable.
             (Presence::Good(_), _) => {}
-            // If it is taken now, then by another committer who published the same.
-            (Presence::Absent, Held::Private(file)) => drop(file.link(&rel)?),
+            (Presence::Absent, Held::Private(file)) => match file.link(&rel)? {
+                Linked::Moved(file) => staged.held = Held::Open(file),
+                // If it is taken now, then by another committer who published the same.
+                Linked::Linked | Linked::Taken => {}
+            },
             (Presence::Suspect, Held::Private(file)) => file.replace(&rel)?,
             (_, Held::Open(_)) => return Ok(false),
         }
@@ -250,8 +253,11 @@ impl Store {
         }
         let replaced = match commit.expect {
             Expect::Anything => self.root().look(&layout::entry(&commit.key))?.is_some(),
-            Expect::Absent if self.root().look(&layout::entry(&commit.key))?.is_some() => return Ok(Outcome::Changed),
-            Expect::Absent => false,
+            Expect::Absent => match Manifest::read_head(self, &commit.key)? {
+                // An entry that lacks a blob is a miss to whoever gets it, so it does not stand in the way.
+                Some(head) if self.is_whole(&head)? => return Ok(Outcome::Changed),
+                found => found.is_some(),
+            },
             Expect::Same(id) if self.entry_id(&commit.key)? != Some(id) => return Ok(Outcome::Changed),
             Expect::Same(_) => true,
         };
@@ -260,6 +266,15 @@ impl Store {
             self.root().unlink(&layout::entry(key), locks.proof())?;
         }
         Ok(Outcome::Published { replaced })
+    }
+
+    fn is_whole(&self, head: &Head) -> Result<bool> {
+        for blob in &head.blobs {
+            if self.presence(blob)? == Presence::Absent {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Which publication lies under a key now.

@@ -38,13 +38,12 @@ impl StoreOptions {
             made => made?,
         }
         let root = Root::open(path, self.seam.clone())?.with_sharing(self.shared.is_some());
-        for listed in root.list(&layout::ROOT)? {
-            if listed.name == layout::SETTINGS.as_str() {
-                return Err(refuse(ALREADY));
-            }
-            if !layout::is_top_name(&listed.name) {
-                return Err(refuse("an empty directory is expected, this one holds other files"));
-            }
+        let listed = root.list(&layout::ROOT)?;
+        if listed.iter().any(|file| file.name == layout::SETTINGS.as_str()) {
+            return Err(refuse(ALREADY));
+        }
+        if !listed.iter().all(|file| layout::is_top_name(&file.name)) {
+            return Err(refuse("an empty directory is expected, this one holds other files"));
         }
         let settings = Settings::new(self.arrays.clone(), self.shared.is_some()).encode().into_bytes();
         make(&root, self.shared.flatten(), &settings)?.then_some(()).ok_or_else(|| refuse(ALREADY))?;

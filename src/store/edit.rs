@@ -108,7 +108,7 @@ impl Store {
             };
             match self.commit(commit)? {
                 Outcome::Published { .. } => return Ok(true),
-                Outcome::Changed if !replace && self.entry_id(&target)?.is_some() => return Err(taken(to)),
+                Outcome::Changed if !replace && self.contains(to)? => return Err(taken(to)),
                 // The source changed while it was copied: read it again.
                 Outcome::Changed => {}
             }

@@ -132,6 +132,15 @@ impl Writer {
         Ok(Tree::Payload(self.push_blob(DType::UInt8, shape, Order::C, staged)))
     }
 
+    /// The same from a source that can be read twice: it is hashed first, and if its bytes are in the store nothing
+    /// is written.
+    pub fn bytes_from_seekable(&mut self, mut reader: impl ReadSeek) -> Result<Tree> {
+        let may_hold = self.may_hold();
+        let staged = self.store.stage_seekable(&mut reader, may_hold)?;
+        let shape = vec![staged.blob.len];
+        Ok(Tree::Payload(self.push_blob(DType::UInt8, shape, Order::C, staged)))
+    }
+
     /// Adds an array that came out of this store, without hashing or copying it as long as its blob is there.
     pub fn stored(&mut self, array: &StoredArray) -> Result<Tree> {
         let (dtype, shape, order) = (array.dtype(), array.shape().to_vec(), array.order());

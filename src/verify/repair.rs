@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::format::head::BlobRef;
 use crate::gc::Journal;
 use crate::layout::{self, Rel};
-use crate::store::Store;
+use crate::store::{Manifest, Store};
 
 /// How long a repair waits for collectors and committers.
 const WAIT: Duration = Duration::from_secs(30);
@@ -79,14 +79,12 @@ impl Repairer<'_> {
         let rel = layout::entry(&entry.key);
         let (same, action) = match &entry.why {
             Unfit::Damaged(file) => {
-                let there = self.store.root().look(&rel)?.is_some();
-                (there && self.store.root().leads_to(&rel, file)?, "move the damaged manifest to quarantine".to_owned())
+                // It was opened after the damage was met, when the name may have led to another manifest already.
+                let damaged = Manifest::read(self.store, &entry.key).is_err_and(|error| error.is_damage());
+                let same = damaged && self.store.root().leads_to(&rel, file)?;
+                (same, "move the damaged manifest to quarantine".to_owned())
             }
             Unfit::Lacks(id, blobs) => {
-                if blobs.iter().any(|blob| self.journal.needs(&blob.digest)) {
-                    self.leave(self.store.root().full(&rel), "a commit has just put what it lacks: verify again");
-                    return Ok(());
-                }
                 let same = self.store.entry_id(&entry.key)? == Some(*id) && self.still_lacks(blobs, damaged)?;
                 (same, format!("move entry {:?} to quarantine: blobs it needs are damaged or missing", entry.label))
             }
@@ -120,6 +118,8 @@ impl Repairer<'_> {
     fn quarantine(&mut self, blob: &JudgedBlob, gate: &ExclusiveGuard) -> Result<()> {
         let rel = layout::blob(&blob.digest);
         if self.journal.needs(&blob.digest) {
+            // The mark makes the next put write it anew, however often it is relied on.
+            drop(self.store.root().mark_suspect(&blob.file, &rel));
             self.leave(self.store.root().full(&rel), "a commit has just relied on it: verify again");
         } else if self.store.root().look(&rel)?.is_some() && self.leads_to(&rel, blob) {
             let repair = self.announce(&rel, "move the damaged blob to quarantine");

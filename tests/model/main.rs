@@ -6,8 +6,9 @@
 //! reachable state. [`sound`] shows that the protocol keeps its promises, [`weakened`] that each
 //! of its rules is needed, because without it a promise is broken.
 //!
-//! What is left out: durability (a step that is done is on disk), listing the blobs (whatever is
-//! not live counts as listed, the widest a listing can be), and unlinking what is in the trash.
+//! What is left out: durability (a step that is done is on disk, so nothing is synced between the two
+//! gate sections of a put), damage to private files, listing the blobs (whatever is not live counts as
+//! listed, the widest a listing can be), and unlinking what is in the trash.
 
 #![expect(clippy::unnecessary_wraps, reason = "every step has the type of one that may have to wait")]
 

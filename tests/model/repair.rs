@@ -68,6 +68,8 @@ fn go_to_next_blob(t: &mut Turn) {
     t.goes(if t.me().saw == 0 { At::Close } else { At::Enter });
 }
 
+/// What the journal names is left alone. No promise asks that of a missing blob, only of a damaged one:
+/// a commit that did not see the damage may have relied on it for an entry that was not judged.
 fn enter(t: &mut Turn) -> Taken {
     t.enter_exclusive()?;
     let blob = first(t.me().saw);
@@ -75,7 +77,7 @@ fn enter(t: &mut Turn) -> Taken {
     let spared = named && !t.weak(Weakness::RepairIgnoresJournal);
     if spared || !still_bad(t, blob) {
         is_done_with(t, blob);
-        return Some("takes the gate: the blob is journalled or another one, so leaves it");
+        return Some("takes the gate: the blob is journalled, or it is another one by now, so leaves it");
     }
     let judged = t.me().note;
     t.loops(At::Remove, judged, At::Discard);
@@ -92,9 +94,7 @@ fn still_bad(t: &Turn, blob: Set) -> bool {
 /// Holds no key lock: whoever changes entries is inside the gate, so nobody is.
 fn drop_entry(t: &mut Turn) -> Taken {
     let key = index(t.me().todo);
-    let needs = t.same_key(key) && t.s.entries[key] & first(t.me().saw) != 0;
-    let by_name = t.weak(Weakness::RepairDropsByName) && t.s.entries[key] != 0;
-    if needs || by_name {
+    if is_to_go(t, key) {
         if t.s.whole(key) {
             t.breaks(Promise::NothingIsLost);
         }
@@ -102,6 +102,17 @@ fn drop_entry(t: &mut Turn) -> Taken {
     }
     t.advance(1 << key, At::Discard);
     Some("drops an entry, if it is the one judged and needs the blob")
+}
+
+/// The journal spares blobs, not entries: who needs the blob that goes now has to go before it, also
+/// if the journal spares another that it needs.
+fn is_to_go(t: &Turn, key: usize) -> bool {
+    let named = t.s.entries[key];
+    if t.weak(Weakness::RepairDropsByName) {
+        return named != 0;
+    }
+    let spared = t.weak(Weakness::RepairSparesEntries) && named & t.s.journalled() != 0;
+    t.same_key(key) && named & first(t.me().saw) != 0 && !spared
 }
 
 /// Nothing excuses an entry that this leaves without its blob: all that name it are dropped.

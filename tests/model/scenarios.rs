@@ -309,6 +309,17 @@ pub(crate) const REPAIR_AND_QUARANTINE: Scenario = Scenario {
     ..CALM
 };
 
+/// Repair finds one blob gone and may find another damaged; writers put both again.
+pub(crate) const REPAIR_OF_DANGLING: Scenario = Scenario {
+    name: "repair of dangling",
+    entries: [X, XY, 0],
+    gone: X,
+    damage: Y,
+    shows: true,
+    programs: &[&[REPAIR, REPAIR], &[add(0, X), copy(0, 1)], &[put(1, XY), rename(1, 0)]],
+    ..CALM
+};
+
 /// Repair meets copying, renaming, rewriting.
 pub(crate) const REPAIR_AND_MOVERS: Scenario = Scenario {
     name: "repair and movers",
@@ -348,6 +359,7 @@ pub(crate) const ALL: &[&Scenario] = &[
     &REPAIR_AND_WRITERS,
     &REPAIR_OF_HIDDEN,
     &REPAIR_AND_QUARANTINE,
+    &REPAIR_OF_DANGLING,
     &REPAIR_AND_MOVERS,
     &REPAIR_AND_REMOVERS,
 ];

@@ -112,6 +112,11 @@ fn repair_and_quarantine_do_not_undo_a_put() {
 }
 
 #[test]
+fn repair_drops_nothing_that_a_put_made_whole() {
+    keeps_all_promises(&scenarios::REPAIR_OF_DANGLING);
+}
+
+#[test]
 fn repair_leaves_no_copy_without_its_blobs() {
     keeps_all_promises(&scenarios::REPAIR_AND_MOVERS);
 }

@@ -40,6 +40,7 @@ pub(crate) enum Weakness {
     RepairDropsByName,
     RepairIgnoresJournal,
     RepairDropsDanglingUnchecked,
+    RepairSparesEntries,
 }
 
 /// A process about to take a step.

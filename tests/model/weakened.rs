@@ -67,7 +67,7 @@ fn a_blob_seen_without_the_gate_may_be_gone() {
 }
 
 #[test]
-fn a_blob_linked_before_the_gate_may_be_gone() {
+fn a_blob_linked_before_the_commit_may_be_gone() {
     breaks(Weakness::LinkedNotCheckedAgain, &scenarios::MANY_CYCLES, Promise::NothingDangles);
 }
 
@@ -75,7 +75,7 @@ fn a_blob_linked_before_the_gate_may_be_gone() {
 /// the blob. Nobody else rests anything on absence.
 #[test]
 fn linking_before_the_gate_lets_repair_drop_a_whole_entry() {
-    breaks(Weakness::LinkedBeforeGate, &scenarios::REPAIR_AND_QUARANTINE, Promise::NothingIsLost);
+    breaks(Weakness::LinkedBeforeGate, &scenarios::REPAIR_OF_DANGLING, Promise::NothingIsLost);
 }
 
 /// Who quarantines has found the damaged file under the name; then a put renames a good one over
@@ -170,5 +170,11 @@ fn repair_that_ignores_the_journal_takes_blobs_of_new_entries() {
 /// Whatever a put linked in its first section is in no journal.
 #[test]
 fn repair_that_does_not_look_again_drops_a_whole_entry() {
-    breaks(Weakness::RepairDropsDanglingUnchecked, &scenarios::REPAIR_AND_QUARANTINE, Promise::NothingIsLost);
+    breaks(Weakness::RepairDropsDanglingUnchecked, &scenarios::REPAIR_OF_DANGLING, Promise::NothingIsLost);
+}
+
+/// One blob of an entry is journalled, another is damaged and goes to quarantine.
+#[test]
+fn repair_that_spares_entries_for_the_journal_leaves_them_without_a_blob() {
+    breaks(Weakness::RepairSparesEntries, &scenarios::REPAIR_OF_DANGLING, Promise::NothingDangles);
 }
