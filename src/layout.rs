@@ -100,7 +100,7 @@ pub(crate) fn key_lock(shard: u8) -> Rel {
 
 /// A private directory or file name: 128 random bits in hex.
 pub(crate) fn random_name(bits: [u8; 16]) -> String {
-    bits.iter().map(|byte| format!("{byte:02x}")).collect()
+    format!("{:032x}", u128::from_le_bytes(bits))
 }
 
 /// The digest that a file found in `blobs/<shard>` is named by; `None` for a stray.

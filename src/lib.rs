@@ -69,3 +69,7 @@ pub mod seam {
     //! For this crate's own tests: watching, failing, skipping and ordering file-system operations.
     pub use crate::disk::seam::*;
 }
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

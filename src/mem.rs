@@ -104,7 +104,7 @@ impl<A: Element, D: Dimension> MappedArray<A, D> {
         let view = view(elements, shape, order)?;
         // SAFETY: the view points into the map, which `backing` keeps alive and at the same address for as long as
         // this struct lives; no method lets the view out for longer than a borrow of the struct.
-        let view = unsafe { extend(view) };
+        let view = unsafe { extend(&view) };
         Some(MappedArray { view, backing: Backing::Map(map) })
     }
 
@@ -114,7 +114,7 @@ impl<A: Element, D: Dimension> MappedArray<A, D> {
         let view = view(&elements, shape, order)?;
         // SAFETY: the view points into the vector's heap memory, which `backing` keeps alive and never changes for
         // as long as this struct lives; no method lets the view out for longer than a borrow of the struct.
-        let view = unsafe { extend(view) };
+        let view = unsafe { extend(&view) };
         Some(MappedArray { view, backing: Backing::Heap(elements) })
     }
 
@@ -133,7 +133,7 @@ impl<A: Element, D: Dimension> MappedArray<A, D> {
 ///
 /// # Safety
 /// The elements must stay where and as they are for as long as the result, or anything made from it, is used.
-unsafe fn extend<A, D: Dimension>(view: ArrayView<'_, A, D>) -> ArrayView<'static, A, D> {
+unsafe fn extend<A, D: Dimension>(view: &ArrayView<'_, A, D>) -> ArrayView<'static, A, D> {
     let (shape, strides) = (view.raw_dim(), view.strides().iter().map(|&step| step.cast_unsigned()));
     let mut steps = shape.clone();
     steps.slice_mut().iter_mut().zip(strides).for_each(|(to, from)| *to = from);
@@ -158,7 +158,7 @@ impl<A: Element, D: Dimension> Clone for MappedArray<A, D> {
     fn clone(&self) -> Self {
         let backing = self.backing.clone();
         // SAFETY: the clone's backing keeps the same elements alive as long as the clone lives.
-        let view = unsafe { extend(self.view.view()) };
+        let view = unsafe { extend(&self.view) };
         MappedArray { view, backing }
     }
 }

@@ -3,8 +3,8 @@
 
 That is its purpose: what this file can read, the text describes. Numbers in brackets are sections of that text.
 It takes no lock, changes nothing in the store, and needs the package `blake3` besides the standard library.
-MessagePack is decoded here and not by the package: the text tells float 32 from float 64 and limits nesting and
-counts, and a repeated map key has to be seen; the package does none of the four.
+MessagePack is decoded here and not by a package: the text tells float 32 from float 64 and limits nesting and
+counts, a repeated key of the body has to be seen, and keys may be any trees; the package does none of the five.
 """
 
 import argparse
@@ -26,12 +26,13 @@ from blake3 import blake3
 VERSION = 0
 SETTINGS_MAX = 64 * 1024
 BODY_MAX = 67108864
-BLOBS_MAX = 1000000
+BLOBS_MAX = 250000
 DIMENSIONS_MAX = 64
 NESTING_MAX = 64
-VALUES_MAX = 1000000
+VALUES_MAX = 4000000
 NAME_MAX = 1024
 BYTES_END = 1 << 63
+TIME_MIN, TIME_END = -(1 << 63), 1 << 63
 NAME_CONTEXT = "ndstash 0 entry name"
 
 HEAD_MAGIC = b"\x89ndstash"
@@ -244,12 +245,12 @@ def read_head(data):
     need(magic == HEAD_MAGIC, "magic", HEAD_MAGIC.hex(), magic.hex())
     need(version == VERSION, "format version", f"version {VERSION}", f"version {version}")
     need(count <= BLOBS_MAX, "number of blobs", f"at most {BLOBS_MAX}", count)
-    need(length <= BODY_MAX, "length of the body", f"at most {BODY_MAX}", length)
     end = HEAD.size + BLOB.size * count
     need(len(data) >= end + DIGEST_SIZE, "head", f"{end + DIGEST_SIZE} bytes", f"{len(data)} bytes")
     checksum, sealed = blake3(data[:end]).digest(), bytes(data[end:end + DIGEST_SIZE])
     need(checksum == sealed, "checksum of the head", sealed.hex(), checksum.hex())
     need(not any(gap) and not any(gap2), "reserved bytes", "zeros", f"{gap.hex()} and {gap2.hex()}")
+    need(length <= BODY_MAX, "length of the body", f"at most {BODY_MAX}", length)
     blobs = tuple(BLOB.iter_unpack(data[HEAD.size:end]))
     check_ascending(blobs)
     return Head(codec, key, id_, boot, length, body_digest, blobs)
@@ -263,7 +264,7 @@ def check_ascending(blobs):
 # ---------------------------------------------------------------- MessagePack
 
 class Map:
-    """A map as it was written: keys may be of any type, and True, 1 and 1.0 are three keys here."""
+    """A map as it was written: keys may be any trees and may repeat, and True, 1 and 1.0 are three keys here."""
 
     def __init__(self, pairs):
         self.pairs = pairs
@@ -354,8 +355,8 @@ class Unpacker:
         return Ref(kind, int.from_bytes(raw, "little"))
 
     def enter(self, depth, items):
-        # The map of the body itself is around every tree and is not counted.
-        need(depth <= NESTING_MAX, f"body at offset {self.at}", f"nesting of at most {NESTING_MAX}", "deeper")
+        # An empty container counts as well, and the map of the body is the first.
+        need(depth < NESTING_MAX, f"body at offset {self.at}", f"nesting of at most {NESTING_MAX}", "deeper")
         need(items <= self.left(), f"body at offset {self.at}", f"{items} values", f"{self.left()} bytes")
 
     def array(self, count, depth):
@@ -364,25 +365,7 @@ class Unpacker:
 
     def map(self, count, depth):
         self.enter(depth, 2 * count)
-        pairs, keys = [], set()
-        for _ in range(count):
-            key = self.value(depth + 1)
-            mark = frozen(key)
-            need(mark not in keys, f"map before offset {self.at}", "keys that differ", f"{clip(key)} twice")
-            keys.add(mark)
-            pairs.append((key, self.value(depth + 1)))
-        return Map(pairs)
-
-
-def frozen(key):
-    """A hashable stand-in that keeps 1, 1.0 and True apart, and each NaN equal to itself."""
-    if isinstance(key, Ref):
-        raise FormatError("map key", "a value without arrays", clip(key))
-    if isinstance(key, list):
-        return ("list", *map(frozen, key))
-    if isinstance(key, Map):
-        return ("map", frozenset((frozen(k), frozen(v)) for k, v in key.pairs))
-    return (type(key), struct.pack("<d", key) if isinstance(key, float) else key)
+        return Map([(self.value(depth + 1), self.value(depth + 1)) for _ in range(count)])
 
 
 # ---------------------------------------------------------------- the body of a manifest [5.3]
@@ -432,6 +415,7 @@ def fields_of(value, names, field):
     odd = [k for k, _ in value.pairs if type(k) is not str or k not in names]
     need(not odd, field, "known keys", odd)
     found = dict(value.pairs)
+    need(len(found) == len(value.pairs), field, "keys that differ", [k for k, _ in value.pairs])
     lost = [name for name in names if name not in found]
     need(not lost, field, f"the keys {', '.join(names)}", f"no {', '.join(lost)}")
     return found
@@ -442,7 +426,7 @@ def check_entry_fields(fields):
     need(name is None or type(name) is str, "name", "a string or nil", name)
     if name is not None:
         check_name(name)
-    need(type(created) is int and created >= 0, "created", "an unsigned integer", created)
+    need(type(created) is int and TIME_MIN <= created < TIME_END, "created", "an integer of 64 bits", created)
     need(type(tags) is list and all(type(t) is str for t in tags), "tags", "an array of strings", tags)
     need(isinstance(meta, Map), "meta", "a map", type(meta).__name__)
     need(all(type(k) is str for k, _ in meta.pairs), "meta", "keys that are strings", [k for k, _ in meta.pairs])
@@ -458,8 +442,6 @@ def read_array(value, index, blobs):
     size = size_of(shape, DTYPES[dtype][0], f"{field}.shape")
     inline, digest, length = read_data(fields["data"], f"{field}.data", blobs)
     need(length == size, f"{field}.data", f"{size} bytes for shape and dtype", f"{length} bytes")
-    if inline is not None and dtype == "bool":
-        check_bools(inline, field)
     return Array(dtype, tuple(shape), order, size, inline, digest)
 
 
@@ -501,7 +483,7 @@ def refs_of(tree):
         elif isinstance(item, list):
             stack.extend(item)
         elif isinstance(item, Map):
-            stack.extend(value for _, value in item.pairs)
+            stack.extend(part for pair in item.pairs for part in pair)
 
 
 def check_ref(ref, arrays):
@@ -562,6 +544,7 @@ def read_frame(data, at):
     need(left >= FRAME_START.size, field, f"at least {FRAME_START.size} bytes", f"{left} bytes")
     magic, count = FRAME_START.unpack_from(data, at)
     need(magic == FRAME_MAGIC, f"{field}, magic", FRAME_MAGIC.hex(), magic.hex())
+    need(count <= BLOBS_MAX, f"{field}, number of digests", f"at most {BLOBS_MAX}", count)
     size = FRAME_START.size + count * DIGEST_SIZE
     need(left >= size + DIGEST_SIZE, field, f"{size + DIGEST_SIZE} bytes", f"{left} bytes")
     start, end = at + FRAME_START.size, at + size
@@ -749,6 +732,8 @@ class Store:
     def pieces(self, array, files):
         """The bytes of an array piece by piece; a wrong digest is raised after the last piece."""
         if array.inline is not None:
+            if array.dtype == "bool":
+                check_bools(array.inline, "array")
             yield array.inline
             return
         hasher = blake3()
@@ -768,7 +753,8 @@ class Store:
 # ---------------------------------------------------------------- trees as JSON, paths
 
 def as_json(node, arrays):
-    """What JSON cannot say becomes a map with one key that begins with $; a map with such keys is spelled as pairs."""
+    """What JSON cannot say becomes a map with one key that begins with $; a map with such keys, with keys that are
+    no text, or with one key twice is spelled as pairs."""
     if isinstance(node, Ref):
         return {"$array" if node.kind == EXT_ARRAY else "$bytes": array_facts(arrays[node.index])}
     if isinstance(node, list):
@@ -784,7 +770,8 @@ def as_json(node, arrays):
 
 def map_as_json(node, arrays):
     pairs = [(as_json(k, arrays), as_json(v, arrays)) for k, v in node.pairs]
-    if all(type(k) is str and not k.startswith("$") for k, _ in pairs):
+    plain = all(type(k) is str and not k.startswith("$") for k, _ in pairs)
+    if plain and len({k for k, _ in pairs}) == len(pairs):
         return dict(pairs)
     return {"$map": [list(pair) for pair in pairs]}
 
@@ -803,12 +790,16 @@ def walk(node, path=()):
         for i, item in enumerate(node):
             yield from walk(item, (*path, str(i)))
     elif isinstance(node, Map):
-        for key, item in node.pairs:
-            yield from walk(item, (*path, path_part(key)))
+        for i, (key, item) in enumerate(node.pairs):
+            yield from walk(key, (*path, f"$key {i}"))
+            yield from walk(item, (*path, path_part(key, i)))
 
 
-def path_part(key):
-    return key if type(key) is str else json.dumps(as_json(key, []), sort_keys=True)
+def path_part(key, place):
+    """A key as part of a path; one that holds arrays by its place in the map."""
+    if type(key) is str:
+        return key
+    return f"${place}" if any(refs_of(key)) else json.dumps(as_json(key, []), sort_keys=True)
 
 
 def entry_json(entry):
@@ -851,8 +842,7 @@ class Verifier:
                 yield "problem", f"{kind}/{shard}: expected a directory, found {error.strerror}"
                 continue
             for name in strays:
-                what = "reserved name" if kind == "blobs" and is_compressed(name, shard) else "stray"
-                yield "note", f"{kind}/{shard}/{shown(name)}: {what}"
+                yield "note", f"{kind}/{shard}/{shown(name)}: stray"
             for digest in ours:
                 yield from self.guarded(judge, digest, self.store.place(kind, digest))
 
@@ -878,9 +868,11 @@ class Verifier:
         for digest, length in head.blobs:
             self.named.setdefault(digest, []).append((key, head.id, length))
         entry = read_manifest_body(data, head)
-        for array in entry.body.arrays:
+        for i, array in enumerate(entry.body.arrays):
             if array.dtype == "bool" and array.digest is not None:
                 self.bools[array.digest] = key
+            elif array.dtype == "bool":
+                check_bools(array.inline, f"arrays[{i}]")
         return iter(())
 
     def blobs(self):
@@ -973,10 +965,6 @@ class Verifier:
             return
         for item in found:
             yield "note", f"{name}/{shown(item)}: {what}"
-
-
-def is_compressed(name, shard):
-    return name.endswith(".zst") and is_hex_name(name[:-4]) and name.startswith(shard)
 
 
 # ---------------------------------------------------------------- commands

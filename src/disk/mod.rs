@@ -1,6 +1,10 @@
 //! The file system: every call of `std::fs` and its like, beneath one directory descriptor. Knows nothing of blobs or entries.
 
-#![allow(clippy::disallowed_types, reason = "this module is the room that the fence is around")]
+#![allow(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "this module is the room that the fence is around"
+)]
 
 mod host;
 mod lock;
@@ -67,7 +71,13 @@ pub(crate) struct Stat {
 }
 
 impl Stat {
-    #[allow(clippy::unnecessary_cast, clippy::cast_sign_loss, reason = "the types differ by platform")]
+    #[allow(
+        clippy::unnecessary_cast,
+        clippy::useless_conversion,
+        clippy::cast_sign_loss,
+        clippy::cast_possible_wrap,
+        reason = "the types differ by platform"
+    )]
     fn new(stat: &rustix::fs::Stat) -> Option<Self> {
         let regular = rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::RegularFile;
         regular.then(|| Stat {
@@ -246,7 +256,8 @@ impl Root {
         let step = Step { verb: Verb::Rename, path: to.as_str(), from: Some(from.as_str()), file: None };
         self.run(&step, || {
             self.beside(from, |source, old| {
-                self.beside(to, |target, new| rustix::fs::renameat(source, old, target, new)).map_err(to_errno)
+                self.beside(to, |target, new| rustix::fs::renameat(source, old, target, new))
+                    .map_err(|error| to_errno(&error))
             })
         })
     }
@@ -340,6 +351,6 @@ fn absent<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     }
 }
 
-fn to_errno(error: io::Error) -> Errno {
-    Errno::from_io_error(&error).unwrap_or(Errno::IO)
+fn to_errno(error: &io::Error) -> Errno {
+    Errno::from_io_error(error).unwrap_or(Errno::IO)
 }

@@ -65,9 +65,12 @@ fn copy_in_kernel(from: &File, to: &File, offset: u64, len: u64) -> io::Result<u
     while source < len {
         let left = usize::try_from(len - source).unwrap_or(usize::MAX);
         match rustix::fs::copy_file_range(from, Some(&mut source), to, Some(&mut target), left) {
-            Ok(0) => break,
-            Ok(_) | Err(Errno::INTR) => {}
-            Err(Errno::XDEV | Errno::INVAL | Errno::OPNOTSUPP | Errno::NOSYS | Errno::PERM | Errno::BADF) => break,
+            Ok(taken) if taken > 0 => {}
+            Err(Errno::INTR) => {}
+            // The end came early, or this pair of files cannot be copied so: reading and writing will tell.
+            Ok(_) | Err(Errno::XDEV | Errno::INVAL | Errno::OPNOTSUPP | Errno::NOSYS | Errno::PERM | Errno::BADF) => {
+                break;
+            }
             Err(error) => return Err(error.into()),
         }
     }

@@ -26,6 +26,9 @@ const PIECE: usize = 8 << 20;
 /// From this length on, space is reserved before the first write.
 const RESERVE_FROM: u64 = 1 << 20;
 
+/// How often a private directory is made until one is locked before a collector sees it. One loss is rare.
+const MAX_TRIES: usize = 50;
+
 /// A directory of its own for one live handle, locked as long as it lives: who finds it unlocked may remove it.
 #[derive(Debug)]
 pub(crate) struct PrivateDir {
@@ -39,18 +42,29 @@ pub(crate) struct PrivateDir {
 
 impl PrivateDir {
     pub(crate) fn create(root: &Root) -> Result<Arc<Self>> {
-        loop {
-            let rel = TMP.child(&layout::random_name(random_bits()));
-            root.make_dir(&rel)?;
-            // A collector that came between making and locking has removed it, or is about to: then make another.
-            let opened = absent(open::directory(&root.0.fd, rel.as_str())).at("open", root.full(&rel))?;
-            let Some(dir) = opened.map(File::from) else { continue };
-            let locked = lock::try_lock_dir(&dir).at("lock", root.full(&rel))?;
-            if locked && is_named(root, &rel, &dir)? {
-                let (root, process) = (root.clone(), std::process::id());
-                return Ok(Arc::new(PrivateDir { root, rel, _lock: dir, process, next: AtomicU64::new(0) }));
+        for _ in 1..MAX_TRIES {
+            match Self::try_create(root) {
+                Ok(Some(made)) => return Ok(Arc::new(made)),
+                Ok(None) => {}
+                Err(error) if fails_with(&error, &[Errno::NOENT]) => {}
+                Err(error) => return Err(error),
             }
         }
+        let busy = || io::Error::new(io::ErrorKind::NotFound, "it is taken away as soon as it is made");
+        Self::try_create(root)?.map(Arc::new).ok_or_else(busy).at("make a private directory in", root.full(&TMP))
+    }
+
+    /// Makes and locks a directory. A collector that comes between the two takes it for a dead process's and removes it:
+    /// then it is missing at one step or another, and the next try makes another.
+    fn try_create(root: &Root) -> Result<Option<Self>> {
+        let rel = TMP.child(&layout::random_name(random_bits()));
+        root.make_dir(&rel)?;
+        let dir = open::directory(&root.0.fd, rel.as_str()).map(File::from).at("open", root.full(&rel))?;
+        if !lock::try_lock_dir(&dir).at("lock", root.full(&rel))? || !is_named(root, &rel, &dir)? {
+            return Ok(None);
+        }
+        let (root, process) = (root.clone(), std::process::id());
+        Ok(Some(PrivateDir { root, rel, _lock: dir, process, next: AtomicU64::new(0) }))
     }
 
     fn new_name(&self) -> Rel {
@@ -205,7 +219,7 @@ pub(crate) struct SealedFile {
 #[derive(Debug)]
 pub(crate) enum Linked {
     /// The file has the name, and its private one besides.
-    Linked,
+    Both,
     /// Hard links are refused here: the file has the name and no other. This is it, opened.
     Moved(File),
     /// Another file has the name.
@@ -230,7 +244,7 @@ impl SealedFile {
             self.named_both(to, link)
         });
         match linked {
-            Ok(()) => Ok(Linked::Linked),
+            Ok(()) => Ok(Linked::Both),
             Err(error) if fails_with(&error, &[Errno::EXIST]) => Ok(Linked::Taken),
             Err(error) if fails_with(&error, &NO_LINKS) => self.move_to(to),
             Err(error) => Err(error),
@@ -245,7 +259,7 @@ impl SealedFile {
         match (root.run(&step, || self.named_both(to, move_without_replacing)), file) {
             (Ok(()), Some(file)) => Ok(Linked::Moved(file)),
             (Err(error), _) if fails_with(&error, &[Errno::EXIST]) => Ok(Linked::Taken),
-            (moved, _) => moved.map(|()| Linked::Linked),
+            (moved, _) => moved.map(|()| Linked::Both),
         }
     }
 
@@ -256,7 +270,7 @@ impl SealedFile {
     ) -> io::Result<()> {
         let root = &self.name.dir.root;
         root.beside(&self.name.rel, |source, old| {
-            root.beside(to, |target, new| op(source, old, target, new)).map_err(to_errno)
+            root.beside(to, |target, new| op(source, old, target, new)).map_err(|error| to_errno(&error))
         })
     }
 

@@ -158,7 +158,7 @@ pub(crate) fn has_arrays(tree: &Tree) -> bool {
 }
 
 /// Whether a node may refer to an array: a payload is bytes in one dimension.
-fn fits(node: &Tree, array: &ArrayRecord) -> bool {
+pub(crate) fn fits(node: &Tree, array: &ArrayRecord) -> bool {
     !matches!(node, Tree::Payload(_)) || (array.dtype == DType::UInt8 && array.shape.len() == 1)
 }
 
@@ -199,8 +199,7 @@ fn scan(bytes: &[u8]) -> Result<(), Fault> {
         }
         *left -= 1;
         items += 1;
-        let children = scan_value(&mut wire)?;
-        if children > 0 {
+        if let Some(children) = scan_value(&mut wire)? {
             open.push(children);
         }
         if open.len() > MAX_DEPTH + 1 {
@@ -216,16 +215,16 @@ fn scan(bytes: &[u8]) -> Result<(), Fault> {
     }
 }
 
-/// Steps over one marker and its plain content; returns how many values are inside.
-fn scan_value(wire: &mut Wire<'_>) -> Result<u64, Fault> {
+/// Steps over one marker and its plain content; of a container, returns how many values are inside.
+fn scan_value(wire: &mut Wire<'_>) -> Result<Option<u64>, Fault> {
     let marker = Marker::from_u8(wire.array::<1>("marker")?[0]);
     let plain = match marker {
-        Marker::FixArray(len) => return Ok(u64::from(len)),
-        Marker::FixMap(len) => return Ok(2 * u64::from(len)),
-        Marker::Array16 => return scan_len(wire, 2),
-        Marker::Array32 => return scan_len(wire, 4),
-        Marker::Map16 => return Ok(2 * scan_len(wire, 2)?),
-        Marker::Map32 => return Ok(2 * scan_len(wire, 4)?),
+        Marker::FixArray(len) => return Ok(Some(u64::from(len))),
+        Marker::FixMap(len) => return Ok(Some(2 * u64::from(len))),
+        Marker::Array16 => return scan_len(wire, 2).map(Some),
+        Marker::Array32 => return scan_len(wire, 4).map(Some),
+        Marker::Map16 => return Ok(Some(2 * scan_len(wire, 2)?)),
+        Marker::Map32 => return Ok(Some(2 * scan_len(wire, 4)?)),
         Marker::Reserved => return Err(Fault::malformed("marker", "0xc1 is never used")),
         Marker::FixPos(_) | Marker::FixNeg(_) | Marker::Null | Marker::True | Marker::False => 0,
         Marker::U8 | Marker::I8 => 1,
@@ -249,12 +248,12 @@ fn scan_value(wire: &mut Wire<'_>) -> Result<u64, Fault> {
         Marker::Ext32 => 1 + scan_len(wire, 4)?,
     };
     wire.take(usize::try_from(plain).unwrap_or(usize::MAX), "content")?;
-    Ok(0)
+    Ok(None)
 }
 
-fn scan_str(wire: &mut Wire<'_>, len: u64) -> Result<u64, Fault> {
+fn scan_str(wire: &mut Wire<'_>, len: u64) -> Result<Option<u64>, Fault> {
     let bytes = wire.take(usize::try_from(len).unwrap_or(usize::MAX), "string")?;
-    std::str::from_utf8(bytes).map(|_| 0).map_err(|error| Fault::malformed("string", error.to_string()))
+    std::str::from_utf8(bytes).map(|_| None).map_err(|error| Fault::malformed("string", error.to_string()))
 }
 
 /// A length field of MessagePack, which is big-endian.

@@ -20,7 +20,9 @@ pub(crate) fn encode_frame(digests: &[Digest]) -> Vec<u8> {
     let mut out = Vec::with_capacity(8 + Digest::LEN * (digests.len() + 1));
     out.extend_from_slice(&MAGIC);
     out.extend_from_slice(&count.to_le_bytes());
-    digests.iter().for_each(|digest| out.extend_from_slice(digest.as_bytes()));
+    for digest in digests {
+        out.extend_from_slice(digest.as_bytes());
+    }
     let sum = Digest::of(&out);
     out.extend_from_slice(sum.as_bytes());
     out

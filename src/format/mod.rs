@@ -5,6 +5,8 @@ pub(crate) mod head;
 pub(crate) mod journal;
 pub(crate) mod settings;
 pub(crate) mod tree;
+#[cfg(test)]
+mod vectors;
 mod wire;
 
 /// The version of the format that this build writes and reads.

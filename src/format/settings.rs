@@ -89,10 +89,10 @@ impl Settings {
 fn check_version(text: &str) -> Result<(), Fault> {
     #[derive(Deserialize)]
     struct Version {
-        format: u32,
+        format: u64,
     }
     match toml::from_str::<Version>(text).map_err(malformed)?.format {
-        FORMAT_VERSION => Ok(()),
+        version if version == u64::from(FORMAT_VERSION) => Ok(()),
         version => Err(Fault::Unsupported { what: format!("format version {version} (this is {FORMAT_VERSION})") }),
     }
 }

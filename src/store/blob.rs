@@ -1,6 +1,6 @@
 //! Blobs: looking at them, staging new ones, opening and checking old ones.
 
-use std::io::{Read, Seek};
+use std::io::Read;
 use std::sync::Arc;
 
 use super::{Store, VerifyOnRead};
@@ -43,12 +43,23 @@ pub(crate) struct Staged {
 impl Staged {
     /// Whether its bytes had to be written.
     pub(crate) fn is_new(&self) -> bool {
-        matches!(self.held, Held::Private(_))
+        !matches!(self.held, Held::Open(_))
+    }
+
+    /// Puts the content on disk, if it is not there yet.
+    pub(crate) fn seal(self) -> Result<Self> {
+        let held = match self.held {
+            Held::Written(file) => Held::Private(file.seal(Time::Fixed)?),
+            held => held,
+        };
+        Ok(Staged { held, ..self })
     }
 }
 
 #[derive(Debug)]
 pub(crate) enum Held {
+    /// A private file that is not synced yet: that is done for all files of an entry at once.
+    Written(PrivateFile),
     /// A private file, not published yet or published by a link.
     Private(SealedFile),
     /// The file that was found under the name.
@@ -67,18 +78,14 @@ impl Store {
     /// Opens a blob that is there as published; `None` if it is absent or suspect.
     fn open_published(&self, blob: &BlobRef) -> Result<Option<File>> {
         let rel = layout::blob(&blob.digest);
-        let Some(file) = self.root().open_file(&rel)? else { return Ok(None) };
+        let opened = match self.root().open_file(&rel) {
+            // A link or a pipe, say: it is replaced like any other file that is not as published.
+            Err(_) if self.root().look(&rel)?.is_none() => None,
+            opened => opened?,
+        };
+        let Some(file) = opened else { return Ok(None) };
         let stat = self.root().look_at(&file, &rel)?;
         Ok((stat.as_published && stat.len == blob.len).then_some(file))
-    }
-
-    /// Stages bytes in memory: hashed first, written only if no such blob is there.
-    pub(crate) fn stage_bytes(&self, bytes: &[u8], may_hold: bool) -> Result<Staged> {
-        let blob = BlobRef { digest: Digest::of(bytes), len: bytes.len() as u64 };
-        match self.stage_known(blob, may_hold)? {
-            Some(staged) => Ok(staged),
-            None => self.stage_new(blob, |file| file.write(bytes)),
-        }
     }
 
     /// Stages a blob whose digest is known, if it is there.
@@ -89,11 +96,12 @@ impl Store {
         Ok(self.open_published(&blob)?.map(|file| Staged { blob, held: Held::Open(file) }))
     }
 
-    fn stage_new(&self, blob: BlobRef, write: impl FnOnce(&mut PrivateFile) -> Result<()>) -> Result<Staged> {
+    /// Stages bytes in memory that are not there.
+    pub(crate) fn stage_bytes(&self, blob: BlobRef, bytes: &[u8]) -> Result<Staged> {
         let mut file = self.private_dir()?.file()?;
         file.reserve(blob.len)?;
-        write(&mut file)?;
-        Ok(Staged { blob, held: Held::Private(file.seal(Time::Fixed)?) })
+        file.write(bytes)?;
+        Ok(Staged { blob, held: Held::Written(file) })
     }
 
     /// Stages what a reader yields, in one pass: the private file is written while the digest is computed.
@@ -105,29 +113,12 @@ impl Store {
             file.write(piece)
         })?;
         let blob = BlobRef { digest: hasher.finish(), len: file.len() };
-        Ok(Staged { blob, held: Held::Private(file.seal(Time::Fixed)?) })
-    }
-
-    /// Stages the rest of a reader that can be read twice: hashed first, written only if no such blob is there. What
-    /// is written is hashed again, so a source that changes in between yields the name of what was written.
-    pub(crate) fn stage_seekable<R: Read + Seek>(&self, reader: &mut R, may_hold: bool) -> Result<Staged> {
-        let start = reader.stream_position().at("seek in", "the input")?;
-        let (mut hasher, mut len) = (Hasher::new(), 0);
-        for_each_piece(reader, |piece| {
-            hasher.update(piece);
-            len += piece.len() as u64;
-            Ok(())
-        })?;
-        if let Some(staged) = self.stage_known(BlobRef { digest: hasher.finish(), len }, may_hold)? {
-            return Ok(staged);
-        }
-        reader.seek(std::io::SeekFrom::Start(start)).at("seek in", "the input")?;
-        self.stage_reader(reader)
+        Ok(Staged { blob, held: Held::Written(file) })
     }
 
     /// Stages a blob anew from a file that was it until a collector unlinked it.
     pub(crate) fn stage_again(&self, blob: BlobRef, file: &File) -> Result<Staged> {
-        let staged = self.stage_reader(&mut Positioned::new(file))?;
+        let staged = self.stage_reader(&mut Positioned::new(file))?.seal()?;
         if staged.blob == blob { Ok(staged) } else { Err(self.corrupt(&blob, &staged.blob)) }
     }
 
@@ -179,14 +170,7 @@ impl Store {
     }
 
     pub(crate) fn hash_file(&self, blob: &BlobRef, file: &File) -> Result<BlobRef> {
-        let (mut hasher, mut len) = (Hasher::new(), 0);
-        for_each_piece(&mut Positioned::new(file), |piece| {
-            hasher.update(piece);
-            len += piece.len() as u64;
-            Ok(())
-        })
-        .map_err(|error| self.name_input(error, blob))?;
-        Ok(BlobRef { digest: hasher.finish(), len })
+        hash(&mut Positioned::new(file)).map_err(|error| self.name_input(error, blob))
     }
 
     /// Puts the blob's path where a failed read only knew "the input".
@@ -242,14 +226,14 @@ impl Store {
         if self.root().look(&rel)?.is_none() || !self.root().leads_to(&rel, file)? {
             return Ok(false);
         }
-        self.root().rename(&rel, &self.quarantine_name(rel.split().1), &gate)?;
+        self.root().rename(&rel, &quarantine_name(rel.split().1), &gate)?;
         Ok(true)
     }
+}
 
-    /// A name in quarantine that is not taken: damaged files of one name may come more than once.
-    pub(crate) fn quarantine_name(&self, name: &str) -> layout::Rel {
-        layout::QUARANTINE.child(&format!("{name}.{}", layout::random_name(crate::disk::random_bits())))
-    }
+/// A name in quarantine that is not taken: damaged files of one name may come more than once.
+pub(crate) fn quarantine_name(name: &str) -> layout::Rel {
+    layout::QUARANTINE.child(&format!("{name}.{}", layout::random_name(crate::disk::random_bits())))
 }
 
 fn too_large(size: u64) -> Error {
@@ -261,6 +245,17 @@ fn too_large(size: u64) -> Error {
 pub(crate) enum OpenBlob {
     Mapped(Arc<Mapping>),
     File(Arc<File>),
+}
+
+/// Hashes what a reader yields.
+pub(crate) fn hash(reader: &mut (impl Read + ?Sized)) -> Result<BlobRef> {
+    let (mut hasher, mut len) = (Hasher::new(), 0);
+    for_each_piece(reader, |piece| {
+        hasher.update(piece);
+        len += piece.len() as u64;
+        Ok(())
+    })?;
+    Ok(BlobRef { digest: hasher.finish(), len })
 }
 
 /// Reads to the end in pieces that are as large as they can be.

@@ -37,7 +37,7 @@ impl StoreOptions {
             }
             made => made?,
         }
-        let root = Root::open(path, self.seam.clone())?.with_sharing(self.shared.is_some());
+        let root = Root::open(path, self.seam.clone())?.with_sharing(self.shared);
         let listed = root.list(&layout::ROOT)?;
         if listed.iter().any(|file| file.name == layout::SETTINGS.as_str()) {
             return Err(refuse(ALREADY));
@@ -45,8 +45,8 @@ impl StoreOptions {
         if !listed.iter().all(|file| layout::is_top_name(&file.name)) {
             return Err(refuse("an empty directory is expected, this one holds other files"));
         }
-        let settings = Settings::new(self.arrays.clone(), self.shared.is_some()).encode().into_bytes();
-        make(&root, self.shared.flatten(), &settings)?.then_some(()).ok_or_else(|| refuse(ALREADY))?;
+        let settings = Settings::new(self.arrays.clone(), self.shared).encode().into_bytes();
+        make(&root, self.group, &settings)?.then_some(()).ok_or_else(|| refuse(ALREADY))?;
         self.open_with(root, &settings)
     }
 }
@@ -85,7 +85,7 @@ fn make_locks(root: &Root) -> Result<()> {
 fn publish(root: &Root, rel: &Rel, bytes: &[u8]) -> Result<bool> {
     let mut file = PrivateDir::create(root)?.file()?;
     file.write(bytes)?;
-    Ok(matches!(file.seal(Time::Now)?.link(rel)?, Linked::Linked | Linked::Moved(_)))
+    Ok(matches!(file.seal(Time::Now)?.link(rel)?, Linked::Both | Linked::Moved(_)))
 }
 
 /// Makes the reserve if it is missing. That there is no room for it is no error: it is made when there is.

@@ -101,7 +101,7 @@ impl Store {
             let id = manifest.head.id;
             let commit = Commit {
                 key: target,
-                body: self.encode(&body, &target)?,
+                body: Self::encode(&body, &target)?,
                 blobs: Blobs::Of { entry: source, id, blobs: manifest.head.blobs },
                 expect: if replace { Expect::Anything } else { Expect::Absent },
                 remove: remove.then_some(source),
@@ -128,7 +128,7 @@ impl Store {
             let id = manifest.head.id;
             let commit = Commit {
                 key,
-                body: self.encode(&body, &key)?,
+                body: Self::encode(&body, &key)?,
                 blobs: Blobs::Of { entry: key, id, blobs: manifest.head.blobs },
                 expect: Expect::Same(id),
                 remove: None,

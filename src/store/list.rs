@@ -1,7 +1,7 @@
 //! Listing entries, one shard at a time.
 
 use super::{EntryInfo, Manifest, Store};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::key::Key;
 use crate::layout;
 
@@ -66,7 +66,8 @@ impl Store {
     /// What an entry says of itself; `None` if there is none. Opens no blob, and does not count as a use.
     ///
     /// # Errors
-    /// [`Error::Corrupt`] or [`Error::Malformed`] if the manifest is damaged, [`Error::Unsupported`] if it is of a later version.
+    /// [`Error::Corrupt`](crate::Error::Corrupt) or [`Error::Malformed`](crate::Error::Malformed) if the manifest is damaged,
+    /// [`Error::Unsupported`](crate::Error::Unsupported) if it is of a later version.
     pub fn info<'a>(&self, address: impl Into<crate::Address<'a>>) -> Result<Option<EntryInfo>> {
         let key = address.into().key()?;
         let manifest = Manifest::read(self, &key)?;
@@ -87,7 +88,6 @@ impl Store {
                 Ok(true)
             }
             Err(error) if error.is_damage() => Ok(false),
-            Err(error @ Error::Unsupported { .. }) => Err(error),
             Err(error) => Err(error),
         }
     }

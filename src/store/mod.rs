@@ -18,11 +18,12 @@ use crate::disk::seam::Seam;
 use crate::disk::{self, PrivateDir, Root};
 use crate::error::{Error, Result};
 use crate::format::FORMAT_VERSION;
+use crate::format::head::MAX_BODY_LEN;
 use crate::format::settings::{ArraySettings, MAX_SETTINGS_LEN, Settings};
 use crate::layout;
 use crate::mem::MapPolicy;
 
-pub(crate) use blob::{MAX_HELD, OpenBlob, Staged, for_each_piece};
+pub(crate) use blob::{MAX_HELD, OpenBlob, Staged, for_each_piece, hash, quarantine_name};
 pub use commit::PutReport;
 pub(crate) use commit::{Blobs, Commit, Expect, Outcome};
 pub(crate) use create::make_reserve;
@@ -59,7 +60,8 @@ pub struct StoreOptions {
     verify: VerifyOnRead,
     lock_wait: Duration,
     arrays: ArraySettings,
-    shared: Option<Option<u32>>,
+    shared: bool,
+    group: Option<u32>,
     seam: Seam,
 }
 
@@ -71,7 +73,8 @@ impl Default for StoreOptions {
             verify: VerifyOnRead::Always,
             lock_wait: LOCK_WAIT,
             arrays: ArraySettings::default(),
-            shared: None,
+            shared: false,
+            group: None,
             seam: Seam::default(),
         }
     }
@@ -112,17 +115,19 @@ impl StoreOptions {
     }
 
     /// For a store that is created: arrays of at most `each` bytes lie inside the manifest, as long as they take no
-    /// more than `total` bytes together. 64 KiB and 256 KiB by default.
+    /// more than `total` bytes together. 64 KiB and 256 KiB by default, 32 MiB at most.
     #[must_use]
     pub fn inline_limits(mut self, each: u64, total: u64) -> Self {
-        self.arrays = ArraySettings { inline_max: each, inline_total: total };
+        const MOST: u64 = MAX_BODY_LEN / 2;
+        self.arrays = ArraySettings { inline_max: each.min(MOST), inline_total: total.min(MOST) };
         self
     }
 
     /// For a store that is created: the directory's group, or the group of this id, may read and write.
     #[must_use]
     pub fn shared(mut self, group: Option<u32>) -> Self {
-        self.shared = Some(group);
+        self.shared = true;
+        self.group = group;
         self
     }
 

@@ -1,17 +1,20 @@
 //! Putting a value: its arrays are staged one by one, then the entry is committed.
 
-use std::io::{Read, Seek};
+use std::collections::HashMap;
+use std::io::{Read, Seek, SeekFrom};
 
 use ndarray::{ArrayRef, Dimension};
 
 use super::{Entry, StoredArray};
+use crate::digest::Digest;
 use crate::disk;
 use crate::dtype::{DType, Element};
-use crate::error::{Error, Result};
-use crate::format::body::{ArrayRecord, Body, Data, Inline, MAX_RANK, Order, byte_len};
+use crate::error::{At, Error, Result};
+use crate::format::body::{ArrayRecord, Body, Data, Inline, MAX_RANK, Order, byte_len, fits};
+use crate::format::head::BlobRef;
 use crate::format::tree::{ArrayIndex, Tree};
 use crate::key::Address;
-use crate::store::{Blobs, Commit, Expect, Labels, MAX_HELD, Outcome, PutReport, Staged, Store};
+use crate::store::{Blobs, Commit, Expect, Labels, MAX_HELD, Outcome, PutReport, Staged, Store, hash};
 
 /// A source that can be read twice: hashed first, and written only if its bytes are not in the store.
 pub trait ReadSeek: Read + Seek {}
@@ -42,14 +45,22 @@ pub struct Writer {
     store: Store,
     arrays: Vec<(ArrayRecord, Option<usize>)>,
     staged: Vec<Staged>,
+    /// Where in `staged` each blob is.
+    places: HashMap<Digest, usize>,
     inline_bytes: u64,
     labels: Labels,
 }
 
 impl Writer {
     pub(crate) fn new(store: &Store) -> Self {
-        let (arrays, staged) = (Vec::new(), Vec::new());
-        Writer { store: store.clone(), arrays, staged, inline_bytes: 0, labels: Labels::default() }
+        Writer {
+            store: store.clone(),
+            arrays: Vec::new(),
+            staged: Vec::new(),
+            places: HashMap::new(),
+            inline_bytes: 0,
+            labels: Labels::default(),
+        }
     }
 
     /// Adds a tag.
@@ -104,7 +115,9 @@ impl Writer {
             return self.small_array(dtype, shape, order, len, reader);
         }
         let staged = self.store.stage_reader(&mut reader.take(len.saturating_add(1)))?;
-        self.streamed(dtype, shape, order, staged)
+        check_len(dtype, shape, staged.blob.len)?;
+        let place = self.hold(staged)?;
+        Ok(Tree::Array(self.push_blob(dtype, shape.to_vec(), order, place)))
     }
 
     /// The same from a source that can be read twice: it is hashed first, and if its bytes are in the store nothing
@@ -120,47 +133,57 @@ impl Writer {
         if self.fits_inline(len) {
             return self.small_array(dtype, shape, order, len, reader);
         }
-        let may_hold = self.may_hold();
-        let staged = self.store.stage_seekable(&mut reader, may_hold)?;
-        self.streamed(dtype, shape, order, staged)
+        let place = self.stage_seekable(&mut reader)?;
+        check_len(dtype, shape, self.staged[place].blob.len)?;
+        Ok(Tree::Array(self.push_blob(dtype, shape.to_vec(), order, place)))
     }
 
     /// Adds a byte string that a stream yields to its end, in one pass.
     pub fn bytes_from_reader(&mut self, mut reader: impl Read) -> Result<Tree> {
-        let staged = self.store.stage_reader(&mut reader)?;
-        let shape = vec![staged.blob.len];
-        Ok(Tree::Payload(self.push_blob(DType::UInt8, shape, Order::C, staged)))
+        let mut start = Vec::new();
+        let inline_max = self.store.arrays().inline_max;
+        reader.by_ref().take(inline_max.saturating_add(1)).read_to_end(&mut start).at("read", "the input")?;
+        if self.fits_inline(start.len() as u64) {
+            return self.bytes(&start);
+        }
+        let staged = self.store.stage_reader(&mut start.as_slice().chain(reader))?;
+        let place = self.hold(staged)?;
+        Ok(self.payload(place))
     }
 
     /// The same from a source that can be read twice: it is hashed first, and if its bytes are in the store nothing
     /// is written.
     pub fn bytes_from_seekable(&mut self, mut reader: impl ReadSeek) -> Result<Tree> {
-        let may_hold = self.may_hold();
-        let staged = self.store.stage_seekable(&mut reader, may_hold)?;
-        let shape = vec![staged.blob.len];
-        Ok(Tree::Payload(self.push_blob(DType::UInt8, shape, Order::C, staged)))
+        let start = reader.stream_position().at("seek in", "the input")?;
+        let len = reader.seek(SeekFrom::End(0)).at("seek in", "the input")?.saturating_sub(start);
+        reader.seek(SeekFrom::Start(start)).at("seek in", "the input")?;
+        if self.fits_inline(len) {
+            return self.bytes_from_reader(reader);
+        }
+        let place = self.stage_seekable(&mut reader)?;
+        Ok(self.payload(place))
     }
 
     /// Adds an array that came out of this store, without hashing or copying it as long as its blob is there.
     pub fn stored(&mut self, array: &StoredArray) -> Result<Tree> {
         let (dtype, shape, order) = (array.dtype(), array.shape().to_vec(), array.order());
         if let Some(blob) = array.blob()
-            && let Some(staged) = self.store.stage_known(blob, self.may_hold())?
+            && let Some(place) = self.find(blob)?
         {
-            return Ok(Tree::Array(self.push_blob(dtype, shape, order, staged)));
+            return Ok(Tree::Array(self.push_blob(dtype, shape, order, place)));
         }
         self.bytes_of(dtype, shape, order, &array.to_bytes()?).map(Tree::Array)
     }
 
     fn small_array(&mut self, dtype: DType, shape: &[u64], order: Order, len: u64, reader: impl Read) -> Result<Tree> {
         let mut bytes = Vec::new();
-        crate::error::At::at(reader.take(len + 1).read_to_end(&mut bytes), "read", "the input")?;
+        reader.take(len + 1).read_to_end(&mut bytes).at("read", "the input")?;
         self.raw_array(dtype, shape, order, &bytes)
     }
 
-    fn streamed(&mut self, dtype: DType, shape: &[u64], order: Order, staged: Staged) -> Result<Tree> {
-        check_len(dtype, shape, staged.blob.len)?;
-        Ok(Tree::Array(self.push_blob(dtype, shape.to_vec(), order, staged)))
+    fn payload(&mut self, place: usize) -> Tree {
+        let shape = vec![self.staged[place].blob.len];
+        Tree::Payload(self.push_blob(DType::UInt8, shape, Order::C, place))
     }
 
     fn bytes_of(&mut self, dtype: DType, shape: Vec<u64>, order: Order, bytes: &[u8]) -> Result<ArrayIndex> {
@@ -170,25 +193,61 @@ impl Writer {
             let data = Data::Inline(Inline(bytes.to_vec()));
             return Ok(self.push(ArrayRecord { dtype, shape, order, data }, None));
         }
-        let staged = self.store.stage_bytes(bytes, self.may_hold())?;
-        Ok(self.push_blob(dtype, shape, order, staged))
+        let blob = BlobRef { digest: Digest::of(bytes), len: bytes.len() as u64 };
+        let place = match self.find(blob)? {
+            Some(place) => place,
+            None => self.hold(self.store.stage_bytes(blob, bytes)?)?,
+        };
+        Ok(self.push_blob(dtype, shape, order, place))
     }
 
     fn fits_inline(&self, len: u64) -> bool {
         let limits = self.store.arrays();
-        len <= limits.inline_max && self.inline_bytes + len <= limits.inline_total
+        len <= limits.inline_max && self.inline_bytes.saturating_add(len) <= limits.inline_total
     }
 
     fn may_hold(&self) -> bool {
         self.staged.len() < MAX_HELD
     }
 
-    fn push_blob(&mut self, dtype: DType, shape: Vec<u64>, order: Order, staged: Staged) -> ArrayIndex {
-        let at = self.staged.iter().position(|other| other.blob == staged.blob).unwrap_or_else(|| {
-            self.staged.push(staged);
-            self.staged.len() - 1
-        });
-        self.push(ArrayRecord { dtype, shape, order, data: Data::Blob(0) }, Some(at))
+    /// The place of a blob that this entry has already, or that is in the store.
+    fn find(&mut self, blob: BlobRef) -> Result<Option<usize>> {
+        if let Some(&place) = self.places.get(&blob.digest) {
+            return Ok(Some(place));
+        }
+        match self.store.stage_known(blob, self.may_hold())? {
+            Some(staged) => self.hold(staged).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Hashes a source that can be read twice, and reads it again only if its bytes are new. What is written is hashed
+    /// again, so a source that changes in between yields the name of what was written.
+    fn stage_seekable(&mut self, reader: &mut impl ReadSeek) -> Result<usize> {
+        let start = reader.stream_position().at("seek in", "the input")?;
+        let blob = hash(reader)?;
+        if let Some(place) = self.find(blob)? {
+            return Ok(place);
+        }
+        reader.seek(SeekFrom::Start(start)).at("seek in", "the input")?;
+        let staged = self.store.stage_reader(reader)?;
+        self.hold(staged)
+    }
+
+    /// Keeps a staged blob until the commit, each once.
+    fn hold(&mut self, staged: Staged) -> Result<usize> {
+        if let Some(&place) = self.places.get(&staged.blob.digest) {
+            return Ok(place);
+        }
+        // A file that is not sealed is open, and a process may have only so many.
+        let staged = if self.may_hold() { staged } else { staged.seal()? };
+        self.places.insert(staged.blob.digest, self.staged.len());
+        self.staged.push(staged);
+        Ok(self.staged.len() - 1)
+    }
+
+    fn push_blob(&mut self, dtype: DType, shape: Vec<u64>, order: Order, place: usize) -> ArrayIndex {
+        self.push(ArrayRecord { dtype, shape, order, data: Data::Blob(0) }, Some(place))
     }
 
     fn push(&mut self, record: ArrayRecord, staged: Option<usize>) -> ArrayIndex {
@@ -203,8 +262,10 @@ impl Writer {
     /// [`Error::Invalid`] for a name or a value that cannot be, [`Error::Io`] if the disk is full or fails,
     /// [`Error::Busy`] if the gate is not to be had. The entry that was there, if any, is then still there.
     pub fn put<'a>(self, address: impl Into<Address<'a>>, value: Tree) -> Result<PutReport> {
-        let report = self.publish(address.into(), value, Expect::Anything)?;
-        Ok(report.expect("a commit that expects nothing finds it"))
+        let (address, path) = (address.into(), self.store.path().to_owned());
+        let report = self.publish(address, value, Expect::Anything)?;
+        // A commit that expects nothing is not refused.
+        report.ok_or(Error::Busy { path, mode: "publish", waited_ms: 0 })
     }
 
     /// Publishes the entry only if there is none under that name; `None` if there is.
@@ -217,13 +278,13 @@ impl Writer {
         self.labels.check()?;
         self.check_value(&value)?;
         let shared = self.count_shared();
-        let Writer { store, arrays, staged, inline_bytes, labels } = self;
+        let Writer { store, arrays, staged, inline_bytes, labels, .. } = self;
         let (staged, places) = sort(staged);
         let arrays = arrays.into_iter().map(|(record, at)| place(record, at.map(|at| places[at]))).collect();
         let name = address.name().map(str::to_owned);
         let body = Body { name, created: disk::now_ns(), tags: labels.tags, meta: labels.meta, arrays, value };
         let commit =
-            Commit { key, body: store.encode(&body, &key)?, blobs: Blobs::Staged(staged), expect, remove: None };
+            Commit { key, body: Store::encode(&body, &key)?, blobs: Blobs::Staged(staged), expect, remove: None };
         match store.commit(commit)? {
             Outcome::Changed => Ok(None),
             Outcome::Published { replaced } => Ok(Some(PutReport { key, replaced, inline_bytes, ..shared })),
@@ -231,13 +292,14 @@ impl Writer {
     }
 
     fn check_value(&self, value: &Tree) -> Result<()> {
-        let mut bad = false;
-        value.for_each_array(&mut |_, index| bad |= index.0 as usize >= self.arrays.len());
-        if bad {
-            let given = format!("{value:?}");
-            return Err(Error::Invalid { what: "value", given, reason: "it refers to an array of another writer" });
-        }
-        Ok(())
+        let mut bad = None;
+        value.for_each_array(&mut |node, index| {
+            if !self.arrays.get(index.0 as usize).is_some_and(|(record, _)| fits(node, record)) {
+                bad = Some(format!("{node:?}"));
+            }
+        });
+        let reason = "it refers to an array of another writer, or takes one for a byte string";
+        bad.map_or(Ok(()), |given| Err(Error::Invalid { what: "value", given, reason }))
     }
 
     fn count_shared(&self) -> PutReport {

@@ -272,7 +272,9 @@ impl Check<'_> {
         self.with(|findings| {
             for entry in &findings.entries {
                 if let Unfit::Lacks(_, blobs) = &entry.why {
-                    blobs.iter().for_each(|blob| needed.entry(blob.digest).or_default().push(entry.label.clone()));
+                    for blob in blobs {
+                        needed.entry(blob.digest).or_default().push(entry.label.clone());
+                    }
                 }
             }
             for problem in

@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::format::head::BlobRef;
 use crate::gc::Journal;
 use crate::layout::{self, Rel};
-use crate::store::{Manifest, Store};
+use crate::store::{Manifest, Store, quarantine_name};
 
 /// How long a repair waits for collectors and committers.
 const WAIT: Duration = Duration::from_secs(30);
@@ -91,7 +91,7 @@ impl Repairer<'_> {
         };
         if same {
             let repair = self.announce(&rel, &action);
-            self.store.root().rename(&rel, &self.store.quarantine_name(rel.split().1), gate)?;
+            self.store.root().rename(&rel, &quarantine_name(rel.split().1), gate)?;
             self.findings.report.repaired.push(repair);
         }
         Ok(())
@@ -123,7 +123,7 @@ impl Repairer<'_> {
             self.leave(self.store.root().full(&rel), "a commit has just relied on it: verify again");
         } else if self.store.root().look(&rel)?.is_some() && self.leads_to(&rel, blob) {
             let repair = self.announce(&rel, "move the damaged blob to quarantine");
-            self.store.root().rename(&rel, &self.store.quarantine_name(rel.split().1), gate)?;
+            self.store.root().rename(&rel, &quarantine_name(rel.split().1), gate)?;
             self.findings.report.repaired.push(repair);
         }
         Ok(())

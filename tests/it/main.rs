@@ -1,1 +1,25 @@
-fn main() {}
+//! Integration tests: the library, the program and the independent reader, on real files.
+
+#![deny(unsafe_code)]
+#![allow(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "tests prepare, damage and inspect files of a store behind its back"
+)]
+#![allow(clippy::unwrap_used, reason = "a test fails where it unwraps; helpers are part of tests")]
+
+mod common; // stores in directories of their own, seeded data, watchers, damage
+
+mod access; // who may read and write, what is a store, what strangers plant in one
+mod arrays; // every element type, rank and layout comes back, owned and mapped
+mod blobs; // equal bytes are stored once, failures leave nothing, damage heals
+#[cfg(feature = "cli")]
+mod cli; // the program itself, run as a user runs it
+mod damage; // every byte flipped, every file cut at every length
+mod entries; // put, get, remove, rename, copy, list, labels; no half changes, none lost
+mod gc; // exactly what no entry names is removed, beside others, or nothing
+mod golden; // the vectors of tests/vectors
+mod limits; // what is too large, too deep or too much is refused
+mod property; // random histories against a plain map
+mod reader; // tools/read_store.py and the library agree
+mod verify; // every kind of problem is found, repair keeps what is sound

@@ -1,6 +1,7 @@
 //! The ordering rules and the collector's protocol, proved on the real code at the file-system seam.
 
 #![allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "tests look at the files themselves")]
+#![allow(clippy::unwrap_used, reason = "a test may")]
 #![forbid(unsafe_code)]
 
 /// A store to stop, damage and look into, and what must hold in it.

@@ -1,0 +1,266 @@
+//! What ndstash costs, as ratios against the limit measured in the same run: `cargo bench --bench cost [FILTER]`.
+//!
+//! Every comparison runs both sides in turn, round by round, and takes medians: machines are noisy, ratios less so. A
+//! line ends with the target and whether it was met; the exit code tells whether all were. `NDSTASH_BENCH_DIR` names the
+//! directory to work in (a real disk; the default is the target directory's own).
+
+#![allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "the limit is measured on bare files")]
+#![allow(clippy::print_stdout, clippy::cast_precision_loss, reason = "a report of ratios")]
+#![deny(unsafe_code)]
+
+use std::fs::{self, File};
+use std::hint::black_box;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ndarray::{Array1, Ix1};
+use ndstash::seam::{Flow, Seam, Step, Verb, Watch};
+use ndstash::{DType, Digest, GcOptions, MapPolicy, Order, Store, StoreOptions, VerifyOnRead};
+
+const ROUNDS: usize = 5;
+const MIB: usize = 1 << 20;
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).collect();
+    if let [verb, path, size] = &args[..]
+        && verb == "stream-put"
+    {
+        stream_put(Path::new(path), size.parse().expect("a size in bytes"));
+        return ExitCode::SUCCESS;
+    }
+    let base =
+        std::env::var_os("NDSTASH_BENCH_DIR").map_or_else(|| PathBuf::from(env!("CARGO_TARGET_TMPDIR")), PathBuf::from);
+    let dir = tempfile::tempdir_in(base).expect("a directory to work in");
+    let mut report = Report { filter: args.into_iter().next().unwrap_or_default(), missed: 0 };
+    let benches: [(&str, fn(&Path, &mut Report)); 6] =
+        [("put-new", put_new), ("put-there", put_there), ("load", load), ("map", map), ("stream", stream), ("gc", gc)];
+    for (name, bench) in benches {
+        if name.contains(&report.filter) {
+            let own = dir.path().join(name);
+            bench(&own, &mut report);
+            fs::remove_dir_all(own).expect("the bench made it");
+        }
+    }
+    if report.missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+struct Report {
+    filter: String,
+    missed: usize,
+}
+
+impl Report {
+    fn line(&mut self, what: &str, figure: &str, target: Option<(&str, bool)>) {
+        let target = target.map_or_else(String::new, |(text, met)| {
+            self.missed += usize::from(!met);
+            format!("  [{text}: {}]", if met { "met" } else { "MISSED" })
+        });
+        println!("{what:<46} {figure}{target}");
+    }
+
+    /// The speed of ours relative to the limit.
+    fn ratio(&mut self, what: &str, limit: &[Duration], ours: &[Duration], target: Option<f64>) {
+        let (limit, ours) = (median(limit), median(ours));
+        let ratio = limit.as_secs_f64() / ours.as_secs_f64();
+        let figure = format!("{ratio:5.2} of the limit  ({ours:9.2?} against {limit:9.2?})");
+        let text = target.map(|target| format!("at least {target}"));
+        self.line(what, &figure, text.as_deref().zip(target.map(|target| ratio >= target)));
+    }
+}
+
+fn median(times: &[Duration]) -> Duration {
+    let mut sorted = times.to_vec();
+    sorted.sort_unstable();
+    sorted[sorted.len() / 2]
+}
+
+fn timed<T>(work: impl FnOnce() -> T) -> Duration {
+    let start = Instant::now();
+    black_box(work());
+    start.elapsed()
+}
+
+/// An array that no other call yields, so that its bytes are new.
+fn fresh(bytes: usize, seed: u64) -> Array1<u64> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    Array1::from_shape_simple_fn(bytes / 8, || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state
+    })
+}
+
+fn bytes_of(array: &Array1<u64>) -> Vec<u8> {
+    array.iter().flat_map(|element| element.to_le_bytes()).collect()
+}
+
+/// New bytes with full durability, against writing the same bytes to a plain file and syncing it.
+fn put_new(dir: &Path, report: &mut Report) {
+    let store = Store::create(dir).expect("a new store");
+    for (size, rounds) in [(MIB, 4 * ROUNDS), (64 * MIB, 2 * ROUNDS), (1024 * MIB, ROUNDS)] {
+        let (mut plain, mut ours) = (Vec::new(), Vec::new());
+        for round in 0..rounds {
+            let array = fresh(size, (size + round) as u64);
+            let bytes = bytes_of(&array);
+            let path = dir.join("plain");
+            plain.push(timed(|| write_and_sync(&path, &bytes).expect("a plain file")));
+            fs::remove_file(path).expect("it was written");
+            drop(bytes);
+            ours.push(timed(|| store.put("new", &array).expect("a put")));
+            store.remove("new").expect("a removal");
+            store.gc(&GcOptions::new()).expect("a collection");
+        }
+        let target = (size >= 64 * MIB).then_some(0.7);
+        report.ratio(&format!("put {} MiB new, full", size / MIB), &plain, &ours, target);
+    }
+}
+
+fn write_and_sync(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = File::create(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// Bytes that are there already, against hashing them on every core.
+fn put_there(dir: &Path, report: &mut Report) {
+    let store = Store::create(dir).expect("a new store");
+    let array = fresh(1024 * MIB, 1);
+    store.put("first", &array).expect("a put");
+    let slice = array.as_slice().expect("it is contiguous");
+    let (mut bare, mut ours) = (Vec::new(), Vec::new());
+    for round in 0..3 * ROUNDS {
+        bare.push(timed(|| {
+            let mut hasher = blake3::Hasher::new();
+            hasher.update_rayon(bytemuck::cast_slice(slice));
+            hasher.finalize()
+        }));
+        ours.push(timed(|| store.put(&format!("again {round}"), &array).expect("a put")));
+    }
+    report.ratio("put 1 GiB that is there", &bare, &ours, Some(0.9));
+}
+
+/// Owned loads, against reading the same warm file into fresh memory.
+fn load(dir: &Path, report: &mut Report) {
+    drop(Store::create(dir).expect("a new store"));
+    let unchecked = StoreOptions::new().verify_on_read(VerifyOnRead::Never).open(dir).expect("the store");
+    let checked = Store::open(dir).expect("the store");
+    let array = fresh(1024 * MIB, 2);
+    checked.put("a", &array).expect("a put");
+    let digest = Digest::of(bytemuck::cast_slice(array.as_slice().expect("it is contiguous"))).to_string();
+    let blob = dir.join("blobs").join(&digest[..2]).join(&digest);
+    drop(array);
+    let owned = |store: &Store| {
+        let entry = store.get("a").expect("a read").expect("it is there");
+        entry.array().expect("one array").to_array::<u64, Ix1>().expect("a load")
+    };
+    let (mut plain, mut off, mut on) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..2 * ROUNDS {
+        plain.push(timed(|| fs::read(&blob).expect("the blob")));
+        off.push(timed(|| owned(&unchecked)));
+        on.push(timed(|| owned(&checked)));
+    }
+    report.ratio("owned load 1 GiB, check off", &plain, &off, Some(0.7));
+    report.ratio("owned load 1 GiB, checked", &plain, &on, None);
+}
+
+/// Getting and mapping an array, whatever its size.
+#[expect(unsafe_code, reason = "maps are made only under a promise")]
+fn map(dir: &Path, report: &mut Report) {
+    // SAFETY: the store lies in a directory that this process has just made, and nobody else knows.
+    let policy = unsafe { MapPolicy::trusted() };
+    let store = StoreOptions::new().mapping(policy).create(dir).expect("a new store");
+    let sizes = [MIB, 32 * MIB, 1024 * MIB];
+    for size in sizes {
+        store.put(&size.to_string(), &fresh(size, size as u64)).expect("a put");
+    }
+    let mut times = vec![Vec::new(); sizes.len()];
+    for _ in 0..200 {
+        for (size, times) in sizes.iter().zip(&mut times) {
+            let name = size.to_string();
+            times.push(timed(|| {
+                let entry = store.get(&name).expect("a read").expect("it is there");
+                entry.array().expect("one array").map::<u64, Ix1>().expect("a map")[0]
+            }));
+        }
+    }
+    for (size, times) in sizes.iter().zip(&times) {
+        let time = median(times);
+        let target = (*size == 1024 * MIB).then_some(("under 100 us", time < Duration::from_micros(100)));
+        report.line(&format!("get and map {} MiB, first element", size / MIB), &format!("{time:9.2?}"), target);
+    }
+    let growth = median(&times[2]).as_secs_f64() / median(&times[0]).as_secs_f64();
+    report.line("the same, 1 GiB against 1 MiB", &format!("{growth:5.2}"), Some(("at most 1.5", growth <= 1.5)));
+}
+
+/// The peak memory of a process that puts a stream.
+fn stream(dir: &Path, report: &mut Report) {
+    drop(Store::create(dir).expect("a new store"));
+    for size in [256 * MIB, 2048 * MIB] {
+        let run = Command::new(std::env::current_exe().expect("this program"))
+            .args(["stream-put".as_ref(), dir.as_os_str(), size.to_string().as_ref()])
+            .output()
+            .expect("this program runs");
+        let peak: u64 = String::from_utf8_lossy(&run.stdout).trim().parse().expect("a number of KiB");
+        let target = Some(("under 64 MiB", peak < 64 << 10));
+        report.line(
+            &format!("streaming put of {} MiB, peak memory", size / MIB),
+            &format!("{} MiB", peak >> 10),
+            target,
+        );
+    }
+}
+
+fn stream_put(dir: &Path, size: u64) {
+    let store = Store::open(dir).expect("the store");
+    let mut writer = store.writer();
+    let source = io::repeat(7).take(size);
+    let value = writer.array_from_reader(DType::UInt8, &[size], Order::C, source).expect("a stream");
+    writer.put("stream", value).expect("a put");
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    println!("{}", peak.map_or("0", |text| text.trim().trim_end_matches(" kB")));
+}
+
+/// Leaves out every sync, so that a large store is made in seconds.
+struct NoSync;
+
+impl Watch for NoSync {
+    fn before(&self, step: &Step<'_>) -> io::Result<Flow> {
+        Ok(if matches!(step.verb, Verb::Sync | Verb::SyncDir) { Flow::Skip } else { Flow::Go })
+    }
+}
+
+/// A collector over many entries and blobs: none garbage, then half of them.
+fn gc(dir: &Path, report: &mut Report) {
+    const COUNT: u64 = 100_000;
+    let options = StoreOptions::new().inline_limits(0, 0).seam(Seam::new(Arc::new(NoSync)));
+    let filler = options.create(dir).expect("a new store");
+    std::thread::scope(|threads| {
+        for part in 0..2 {
+            let filler = &filler;
+            threads.spawn(move || {
+                for i in (part..COUNT).step_by(2) {
+                    filler.put(&i.to_string(), &ndarray::arr1(&[i])).expect("a put");
+                }
+            });
+        }
+    });
+    let store = Store::open(dir).expect("the store");
+    let runs: Vec<_> = (0..3).map(|_| store.gc(&GcOptions::new()).expect("a collection")).collect();
+    let elapsed = median(&runs.iter().map(|run| run.elapsed).collect::<Vec<_>>());
+    let target = Some(("under 5 s", elapsed < Duration::from_secs(5)));
+    report.line("gc, 100,000 entries and blobs, nothing to do", &format!("{elapsed:9.2?}"), target);
+    for i in (0..COUNT).step_by(2) {
+        filler.remove(&i.to_string()).expect("a removal");
+    }
+    let run = store.gc(&GcOptions::new()).expect("a collection");
+    assert_eq!(run.blobs_removed, COUNT / 2, "half of the blobs were garbage");
+    let target = Some(("under 5 s", run.elapsed < Duration::from_secs(5)));
+    report.line("gc, the same with half of them garbage", &format!("{:9.2?}", run.elapsed), target);
+    let target = Some(("under 25 ms", run.longest_hold < Duration::from_millis(25)));
+    report.line("  its longest hold of the gate", &format!("{:9.2?}", run.longest_hold), target);
+}

@@ -1,0 +1,81 @@
+//! `ndstash`: keeps arrays in a store from the command line.
+//!
+//! Data goes to standard output, words go to standard error. Exit codes: 0 fine, 1 something was not found or is
+//! damaged, 2 failed.
+
+#![deny(unsafe_code)]
+#![allow(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "the fence keeps the library's file system calls in one room; a program opens the files it is told to"
+)]
+
+mod app;
+mod args;
+mod demo;
+mod describe;
+mod doctor;
+mod edit;
+mod failure;
+mod format;
+mod gc;
+mod get;
+mod init;
+mod ls;
+mod npy;
+mod npz;
+mod progress;
+mod put;
+mod rm;
+mod show;
+mod source;
+mod stats;
+mod summary;
+mod target;
+mod verify;
+mod why;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use app::{App, Verdict, say};
+use args::{Args, Verb};
+use failure::Result;
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let mut app = App::new(args.store, args.json);
+    let verdict = run(&mut app, &args.verb).and_then(|verdict| app.finish().map(|()| verdict));
+    match verdict {
+        Ok(Verdict::Fine) => ExitCode::SUCCESS,
+        Ok(Verdict::Problems) => ExitCode::from(1),
+        // Who reads from us has seen enough.
+        Err(failure) if failure.is_broken_pipe() => ExitCode::SUCCESS,
+        Err(failure) => {
+            say(&failure);
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(app: &mut App, verb: &Verb) -> Result<Verdict> {
+    match verb {
+        Verb::Init(args) => init::run(app, args),
+        Verb::Put(args) => put::run(app, args),
+        Verb::Get(args) => get::run(app, args),
+        Verb::Ls(args) => ls::run(app, args),
+        Verb::Show(args) => show::run(app, args),
+        Verb::Rm(args) => rm::run(app, args),
+        Verb::Mv(args) => edit::rename(app, args),
+        Verb::Cp(args) => edit::copy(app, args),
+        Verb::Gc(args) => gc::run(app, args),
+        Verb::Verify(args) => verify::run(app, args),
+        Verb::Why(args) => why::run(app, args),
+        Verb::Stats => stats::run(app),
+        Verb::Du(args) => stats::du(app, args),
+        Verb::Doctor => doctor::run(app),
+        Verb::Demo(args) => demo::run(app, args),
+        Verb::Completions(args) => args::completions(app, args),
+    }
+}

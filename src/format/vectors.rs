@@ -1,0 +1,356 @@
+//! The golden vectors of tests/vectors: what the encoders make of fixed values, byte for byte.
+//!
+//! `NDSTASH_WRITE_VECTORS=1 cargo test --lib vectors` writes them anew. A vector that changes means a new version of
+//! the format, and a change of blobs-format.md with it.
+
+#![allow(clippy::disallowed_methods, reason = "the vectors are files of the project, not of a store")]
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::body::{ArrayRecord, Body, Data, Inline, Order};
+use super::head::{BlobRef, EntryId, Head};
+use super::journal;
+use super::settings::{ArraySettings, Settings};
+use super::tree::{ArrayIndex, Tree};
+use crate::digest::Digest;
+use crate::dtype::DType;
+use crate::key::Key;
+
+/// Lengths of blobs around the sizes at which BLAKE3, MessagePack, pages and this crate change their ways.
+const BLOB_LENGTHS: [usize; 30] = [
+    0, 1, 2, 7, 8, 63, 64, 65, 127, 128, 129, 1023, 1024, 1025, 2048, 2049, 3072, 3073, 4095, 4096, 4097, 8192, 16384,
+    31744, 65535, 65536, 65537, 102_400, 1_048_576, 1_048_577,
+];
+
+/// Names in one script and several, composed and decomposed, with what a path would not take.
+const NAMES: [&str; 12] = [
+    "a",
+    "runs/1/field",
+    "/",
+    "..",
+    " ",
+    "CON",
+    "caf\u{e9}",
+    "cafe\u{301}",
+    "\u{65e5}\u{672c}\u{8a9e}",
+    "\u{1f980}\u{200d}\u{1f30a}",
+    "\u{feff}",
+    "\u{202e}txt",
+];
+
+/// The bytes of every blob of the vectors: a pattern whose period, 251, is a prime.
+fn pattern(len: usize) -> Vec<u8> {
+    (0..251_u8).cycle().take(len).collect()
+}
+
+fn blob(len: usize) -> BlobRef {
+    BlobRef { digest: Digest::of(&pattern(len)), len: len as u64 }
+}
+
+fn inline(dtype: DType, shape: &[u64], order: Order) -> ArrayRecord {
+    let len = shape.iter().product::<u64>() * dtype.item_size();
+    let bytes = pattern(usize::try_from(len).unwrap()).into_iter();
+    // Of a truth value only two bytes are valid.
+    let bytes = bytes.map(|byte| if dtype == DType::Bool { byte % 2 } else { byte }).collect();
+    ArrayRecord { dtype, shape: shape.to_vec(), order, data: Data::Inline(Inline(bytes)) }
+}
+
+/// An array in the blob that stands at `at` in the head.
+fn in_blob(dtype: DType, shape: &[u64], order: Order, at: u32) -> ArrayRecord {
+    ArrayRecord { dtype, shape: shape.to_vec(), order, data: Data::Blob(at) }
+}
+
+fn nothing() -> Body {
+    Body { name: None, created: 0, tags: Vec::new(), meta: BTreeMap::new(), arrays: Vec::new(), value: Tree::Nil }
+}
+
+/// One manifest with all that is needed to make it.
+struct Vector {
+    file: &'static str,
+    key: Key,
+    blobs: Vec<BlobRef>,
+    body: Body,
+}
+
+impl Vector {
+    fn named(file: &'static str, name: &str, mut blobs: Vec<BlobRef>, body: Body) -> Self {
+        blobs.sort_unstable();
+        Vector { file, key: Key::from_name(name).unwrap(), blobs, body: Body { name: Some(name.to_owned()), ..body } }
+    }
+
+    fn head(&self, body: &[u8]) -> Head {
+        let bits = |byte: u8| std::array::from_fn(|at| byte + u8::try_from(at).unwrap());
+        Head::of_body(self.key, EntryId(bits(0x10)), bits(0xa0), self.blobs.clone(), body)
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let body = self.body.encode().unwrap();
+        [self.head(&body).encode(), body].concat()
+    }
+}
+
+fn vectors() -> [Vector; 6] {
+    [outline(), one_array(), every_type(), every_node(), bundle(), bounds()]
+}
+
+/// The manifest of blobs-format.md section 12.
+fn outline() -> Vector {
+    Vector { file: "outline.bin", key: Key::from_bytes([0x42; 32]), blobs: Vec::new(), body: nothing() }
+}
+
+fn one_array() -> Vector {
+    let arrays = vec![in_blob(DType::Float64, &[300, 200], Order::F, 0)];
+    let body = Body { created: 1_700_000_000_123_456_789, arrays, value: Tree::Array(ArrayIndex(0)), ..nothing() };
+    Vector::named("one_array.bin", "runs/1/field", vec![blob(480_000)], body)
+}
+
+fn every_type() -> Vector {
+    let orders = [Order::C, Order::F].into_iter().cycle();
+    let arrays: Vec<_> = DType::ALL.iter().zip(orders).map(|(&dtype, order)| inline(dtype, &[2, 3], order)).collect();
+    let nodes = (0..).zip(&arrays).map(|(at, array)| (array.dtype.name().into(), Tree::Array(ArrayIndex(at))));
+    let value = Tree::Map(nodes.collect());
+    Vector::named("every_type.bin", "caf\u{e9}", Vec::new(), Body { arrays, value, ..nothing() })
+}
+
+/// Every kind of node, at the lengths up to 256 where MessagePack changes its encoding.
+fn every_node() -> Vector {
+    let integers = [0, 127, 128, 255, 256, 65_535, 65_536, 4_294_967_295, 4_294_967_296, i64::MAX];
+    let negative = [-1, -32, -33, -128, -129, -32_768, -32_769, -2_147_483_648, -2_147_483_649, i64::MIN];
+    let integers = integers.into_iter().chain(negative).map(Tree::Int).chain([Tree::UInt(u64::MAX)]);
+    let strings = [0, 31, 32, 255, 256].map(|len| Tree::Str("s".repeat(len)));
+    let binaries = [0, 255, 256].map(|len| Tree::Bytes(pattern(len)));
+    let floats = [0.0, 0.5, -1.5, f64::MAX, f64::MIN_POSITIVE, f64::INFINITY, f64::NEG_INFINITY].map(Tree::Float);
+    let lists = [0, 15, 16].map(|len| Tree::List(vec![Tree::Nil; len]));
+    let map = |len: i64| Tree::Map((0..len).map(|at| (Tree::Int(at), Tree::Bool(at % 2 == 0))).collect());
+    let odd_keys = Tree::Map(vec![
+        (Tree::Nil, Tree::Int(1)),
+        (Tree::Bool(true), Tree::Int(2)),
+        (Tree::Float(1.0), Tree::Int(3)),
+        (Tree::List(vec![Tree::Int(1)]), Tree::Int(4)),
+        (Tree::Bytes(vec![1]), Tree::Int(5)),
+        ("$array".into(), Tree::Int(6)),
+        (Tree::Array(ArrayIndex(0)), Tree::Array(ArrayIndex(0))),
+    ]);
+    let meta = BTreeMap::from([
+        ("integers".to_owned(), Tree::List(integers.collect())),
+        ("strings".to_owned(), Tree::List(strings.into())),
+        ("binaries".to_owned(), Tree::List(binaries.into())),
+        ("floats".to_owned(), Tree::List(floats.into())),
+        (String::new(), Tree::Bool(false)),
+        ("\u{1f980}".to_owned(), Tree::from("\u{1f980}")),
+    ]);
+    let value = Tree::List(vec![Tree::List(lists.into()), map(0), map(15), map(16), odd_keys]);
+    let tags = ["", "one", "zwei \u{fc}", "one"].map(str::to_owned).into();
+    let body = Body { created: -1, tags, meta, arrays: vec![inline(DType::Int16, &[2], Order::C)], value, ..nothing() };
+    Vector::named("every_node.bin", "\u{1f980}\u{200d}\u{1f30a}", Vec::new(), body)
+}
+
+/// Arrays in blobs and inline, one blob under two types, one array twice, one that nothing names, byte strings.
+fn bundle() -> Vector {
+    let mut blobs = vec![blob(65_536), blob(102_400), blob(1), blob(0)];
+    blobs.sort_unstable();
+    let at = |len: u64| u32::try_from(blobs.iter().position(|blob| blob.len == len).unwrap()).unwrap();
+    let arrays = vec![
+        in_blob(DType::Int32, &[128, 128], Order::C, at(65_536)),
+        in_blob(DType::Complex64, &[64, 128], Order::F, at(65_536)),
+        in_blob(DType::UInt8, &[102_400], Order::C, at(102_400)),
+        in_blob(DType::UInt8, &[], Order::C, at(1)),
+        inline(DType::UInt8, &[5], Order::C),
+        inline(DType::Float32, &[3], Order::C),
+        in_blob(DType::UInt8, &[3, 0], Order::C, at(0)),
+    ];
+    let value = Tree::Map(vec![
+        ("first".into(), Tree::Array(ArrayIndex(0))),
+        ("again".into(), Tree::List(vec![Tree::Array(ArrayIndex(0)), Tree::Array(ArrayIndex(1))])),
+        ("file".into(), Tree::Payload(ArrayIndex(2))),
+        ("same as array".into(), Tree::Array(ArrayIndex(2))),
+        ("scalar".into(), Tree::Array(ArrayIndex(3))),
+        ("text".into(), Tree::Payload(ArrayIndex(4))),
+        ("empty".into(), Tree::Array(ArrayIndex(6))),
+    ]);
+    let tags = vec!["bundle".to_owned()];
+    Vector::named(
+        "bundle.bin",
+        "\u{65e5}\u{672c}\u{8a9e}",
+        blobs,
+        Body { created: 1, tags, arrays, value, ..nothing() },
+    )
+}
+
+/// What is just allowed: 64 dimensions, huge extents beside a zero, 64 containers inside each other.
+fn bounds() -> Vector {
+    let mut shape = [1; 64];
+    (shape[0], shape[63]) = (2, 3);
+    let arrays = vec![
+        inline(DType::UInt16, &shape, Order::F),
+        inline(DType::UInt8, &[0, i64::MAX.cast_unsigned()], Order::C),
+        inline(DType::Complex128, &[(1 << 59) - 1, 0], Order::C),
+        inline(DType::Float64, &[0], Order::C),
+    ];
+    // The map of the body is the first container, and this list the 64th.
+    let deep = (0..62).fold(Tree::List(Vec::new()), |tree, _| Tree::List(vec![tree]));
+    let body = Body { created: i64::MAX, arrays, value: deep, ..nothing() };
+    Vector {
+        file: "bounds.bin",
+        key: Key::from_bytes(std::array::from_fn(|at| u8::try_from(at).unwrap())),
+        blobs: Vec::new(),
+        body,
+    }
+}
+
+fn journal_frames() -> Vec<Vec<Digest>> {
+    vec![vec![blob(1).digest, blob(0).digest, blob(1).digest], Vec::new(), vec![blob(2).digest]]
+}
+
+fn settings() -> Settings {
+    Settings::new(ArraySettings { inline_max: 1024, inline_total: 8192 }, true)
+}
+
+/// Every file of the vectors, by name.
+fn files() -> BTreeMap<&'static str, Vec<u8>> {
+    let mut files: BTreeMap<_, _> = vectors().iter().map(|vector| (vector.file, vector.encode())).collect();
+    files.insert("journal.bin", journal_frames().iter().flat_map(|frame| journal::encode_frame(frame)).collect());
+    files.insert("settings.toml", settings().encode().into_bytes());
+    let listed = serde_json::to_string_pretty(&listing()).unwrap() + "\n";
+    files.insert("vectors.json", listed.into_bytes());
+    files
+}
+
+fn listing() -> Value {
+    let long = "\u{2603}".repeat(341) + "x";
+    let names: Vec<_> = NAMES
+        .into_iter()
+        .chain([&*long])
+        .map(|name| json!({ "name": name, "key": Key::from_name(name).unwrap().to_string() }))
+        .collect();
+    let blobs: Vec<_> =
+        BLOB_LENGTHS.iter().map(|&len| json!({ "bytes": len, "digest": blob(len).digest.to_string() })).collect();
+    let manifests: Vec<_> = vectors().iter().map(manifest_json).collect();
+    let frames: Vec<Vec<String>> =
+        journal_frames().iter().map(|frame| frame.iter().map(ToString::to_string).collect()).collect();
+    json!({
+        "format": 0,
+        "pattern": "byte i of a blob is i modulo 251",
+        "names": names,
+        "blobs": blobs,
+        "manifests": manifests,
+        "journal": { "file": "journal.bin", "frames": frames },
+        "settings": { "file": "settings.toml", "inline_max": 1024, "inline_total": 8192, "shared": true },
+    })
+}
+
+fn manifest_json(vector: &Vector) -> Value {
+    let encoded = vector.body.encode().unwrap();
+    let head = vector.head(&encoded);
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let body = &vector.body;
+    let blobs: Vec<_> =
+        vector.blobs.iter().map(|blob| json!({ "digest": blob.digest.to_string(), "bytes": blob.len })).collect();
+    let arrays: Vec<_> = (0..body.arrays.len())
+        .map(|at| {
+            let mut facts = facts(vector, at);
+            if let Data::Inline(Inline(bytes)) = &body.arrays[at].data {
+                facts["hex"] = hex(bytes).into();
+            }
+            facts
+        })
+        .collect();
+    json!({
+        "file": vector.file,
+        "key": vector.key.to_string(),
+        "id": hex(&head.id.0),
+        "boot_id": hex(&head.boot),
+        "body_bytes": head.body_len,
+        "blobs": blobs,
+        "name": body.name,
+        "created": body.created,
+        "tags": body.tags,
+        "meta": map_json(vector, body.meta.iter().map(|(key, value)| (Value::from(key.as_str()), value))),
+        "arrays": arrays,
+        "value": tree_json(vector, &body.value),
+    })
+}
+
+fn facts(vector: &Vector, at: usize) -> Value {
+    let record = &vector.body.arrays[at];
+    let mut facts = json!({
+        "dtype": record.dtype.name(),
+        "shape": record.shape,
+        "order": if record.order == Order::C { "C" } else { "F" },
+        "bytes": record.byte_len().unwrap(),
+    });
+    match &record.data {
+        Data::Inline(_) => facts["inline"] = true.into(),
+        Data::Blob(at) => facts["digest"] = vector.blobs[*at as usize].digest.to_string().into(),
+    }
+    facts
+}
+
+/// A tree as JSON, as tools/read_store.py spells it: what JSON cannot say is a map of one key that begins with `$`.
+fn tree_json(vector: &Vector, tree: &Tree) -> Value {
+    match tree {
+        Tree::Nil => Value::Null,
+        Tree::Bool(value) => (*value).into(),
+        Tree::Int(value) => (*value).into(),
+        Tree::UInt(value) => (*value).into(),
+        Tree::Float(value) if value.is_finite() => (*value).into(),
+        Tree::Float(value) => json!({ "$float": value.to_string() }),
+        Tree::Str(text) => text.as_str().into(),
+        Tree::Bytes(bytes) => json!({ "$binary": bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>() }),
+        Tree::List(items) => items.iter().map(|item| tree_json(vector, item)).collect(),
+        Tree::Map(pairs) => map_json(vector, pairs.iter().map(|(key, value)| (tree_json(vector, key), value))),
+        Tree::Array(at) => json!({ "$array": facts(vector, at.0 as usize) }),
+        Tree::Payload(at) => json!({ "$bytes": facts(vector, at.0 as usize) }),
+    }
+}
+
+fn map_json<'a>(vector: &Vector, pairs: impl Iterator<Item = (Value, &'a Tree)>) -> Value {
+    let pairs: Vec<(Value, Value)> = pairs.map(|(key, value)| (key, tree_json(vector, value))).collect();
+    let plain = |key: &Value| key.as_str().is_some_and(|text| !text.starts_with('$'));
+    if pairs.iter().all(|(key, _)| plain(key)) {
+        return pairs.into_iter().map(|(key, value)| (key.as_str().unwrap_or_default().to_owned(), value)).collect();
+    }
+    json!({ "$map": pairs })
+}
+
+#[test]
+fn the_encoders_make_the_vectors_byte_for_byte() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors");
+    let write = std::env::var_os("NDSTASH_WRITE_VECTORS").is_some_and(|value| value == "1");
+    for (name, bytes) in files() {
+        let path = dir.join(name);
+        if write {
+            std::fs::write(&path, &bytes).unwrap();
+        }
+        assert!(std::fs::read(&path).unwrap() == bytes, "{name} is not what is written now");
+    }
+}
+
+#[test]
+fn the_parsers_read_the_vectors_as_what_they_were_made_of() {
+    let files = files();
+    for vector in vectors() {
+        let bytes = &files[vector.file];
+        let (head, body) = bytes.split_at(Head::len_from_prefix(bytes).unwrap());
+        let parsed = Head::parse(head).unwrap();
+        assert_eq!(parsed, vector.head(body), "{}", vector.file);
+        parsed.check_body(body).unwrap();
+        assert_eq!(Body::parse(body, &parsed.blobs).unwrap(), vector.body, "{}", vector.file);
+    }
+    let mut digests = Vec::new();
+    let journal = &files["journal.bin"];
+    assert_eq!(journal::parse_frames(journal, &mut digests), (journal.len(), None));
+    assert_eq!(digests, journal_frames().concat());
+    assert_eq!(Settings::parse(&files["settings.toml"]).unwrap(), settings());
+}
+
+#[test]
+fn the_outline_in_the_format_text_is_the_smallest_vector() {
+    let body = outline().body.encode().unwrap();
+    assert_eq!(body.len(), 0x2b);
+    assert_eq!(outline().encode().len(), 160 + 0x2b);
+    assert_eq!(body[..6], *b"\x86\xa4name");
+}
