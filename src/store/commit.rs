@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use rayon::prelude::*;
 
-use super::blob::{Held, Presence, Staged};
+use super::blob::{Held, MAX_HELD, Presence, Staged};
 use super::{Manifest, Store};
 use crate::disk::{FileId, Linked, SealedFile, SharedGuard, Time, random_bits};
 use crate::error::{Error, Result};
@@ -144,7 +144,8 @@ impl Store {
     fn publish_blobs(&self, staged: &mut [Staged]) -> Result<Vec<FileId>> {
         let gate = if staged.iter().any(Staged::is_new) { Some(self.enter_gate()?) } else { None };
         let entered = Instant::now();
-        let seen: Result<Vec<FileId>> = staged.iter_mut().map(|staged| self.publish_blob(staged)).collect();
+        let mut open = staged.iter().filter(|staged| matches!(staged.held, Held::Open(_))).count();
+        let seen: Result<Vec<FileId>> = staged.iter_mut().map(|staged| self.publish_blob(staged, &mut open)).collect();
         if gate.is_some() {
             drop(gate);
             self.note_commit(entered);
@@ -159,18 +160,22 @@ impl Store {
         seen
     }
 
-    /// Makes one blob visible. The file that has the name after is held: its inode cannot be given to another.
-    fn publish_blob(&self, staged: &mut Staged) -> Result<FileId> {
+    /// Makes one blob visible. The file that has the name after is held, so that its inode cannot be given to another;
+    /// if that would be one open file too many, the private one's is returned, and the commit takes the name for changed.
+    fn publish_blob(&self, staged: &mut Staged, open: &mut usize) -> Result<FileId> {
         let rel = layout::blob(&staged.blob.digest);
         if let Held::Private(file) = &staged.held {
             match file.link(&rel)? {
                 Linked::Both => {}
                 Linked::Moved(file) => staged.held = Held::Open(file),
-                Linked::Taken => match self.stage_known(staged.blob, true)? {
-                    // Somebody else was faster. Its file is held instead of the private one.
-                    Some(theirs) => staged.held = theirs.held,
-                    None => file.replace(&rel)?,
-                },
+                Linked::Taken if !matches!(self.presence(&staged.blob)?, Presence::Good(_)) => file.replace(&rel)?,
+                // Somebody else was faster. Its file is held instead of the private one.
+                Linked::Taken => {
+                    if let Some(theirs) = self.stage_known(staged.blob, *open < MAX_HELD)? {
+                        staged.held = theirs.held;
+                        *open += 1;
+                    }
+                }
             }
         }
         match &staged.held {

@@ -516,3 +516,23 @@ fn a_failed_append_to_the_journal_fails_the_put() {
     assert_eq!(load_first(&store, "kept"), Some(content(1)));
     assert!(!store.contains("copy").unwrap());
 }
+
+#[test]
+fn scratch_probe() {
+    use std::os::unix::ffi::OsStrExt;
+    let dir = Dir::new();
+    let store = one_of_each(&dir);
+    std::fs::create_dir(dir.inside("trash/dir")).unwrap();
+    println!("dir in trash: {:?}", store.gc(&GcOptions::new()).map(|r| r.blobs_removed));
+    std::fs::remove_dir(dir.inside("trash/dir")).unwrap();
+    std::fs::create_dir(dir.inside("tmp/0123456789abcdef0123456789abcdef")).unwrap();
+    std::fs::create_dir(dir.inside("tmp/0123456789abcdef0123456789abcdef/sub")).unwrap();
+    println!("dir in tmp: {:?}", store.gc(&GcOptions::new()).map(|r| r.private_dirs_removed));
+    std::fs::remove_dir(dir.inside("tmp/0123456789abcdef0123456789abcdef/sub")).unwrap();
+    std::fs::write(dir.inside("tmp/0123456789abcdef0123456789abcdef").join(std::ffi::OsStr::from_bytes(b"\xff")), b"x").unwrap();
+    println!("odd name in tmp: {:?}", store.gc(&GcOptions::new()).map(|r| r.private_dirs_removed));
+    let mut w = store.writer();
+    println!("bool 2: {:?}", w.raw_array(ndstash::DType::Bool, &[1], ndstash::Order::C, &[2]));
+    println!("bool 2 stream: {:?}", w.array_from_reader(ndstash::DType::Bool, &[2000], ndstash::Order::C, &[2;2000][..]));
+    println!("{}", dir.path().display());
+}
