@@ -35,7 +35,7 @@ fn main() -> ExitCode {
         std::env::var_os("NDSTASH_BENCH_DIR").map_or_else(|| PathBuf::from(env!("CARGO_TARGET_TMPDIR")), PathBuf::from);
     let dir = tempfile::tempdir_in(base).expect("a directory to work in");
     let mut report = Report { filter: args.into_iter().next().unwrap_or_default(), missed: 0 };
-    let benches: [(&str, fn(&Path, &mut Report)); 6] =
+    let benches: [(&str, Bench); 6] =
         [("put-new", put_new), ("put-there", put_there), ("load", load), ("map", map), ("stream", stream), ("gc", gc)];
     for (name, bench) in benches {
         if name.contains(&report.filter) {
@@ -46,6 +46,8 @@ fn main() -> ExitCode {
     }
     if report.missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
+
+type Bench = fn(&Path, &mut Report);
 
 struct Report {
     filter: String,

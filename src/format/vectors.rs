@@ -245,7 +245,6 @@ fn listing() -> Value {
 fn manifest_json(vector: &Vector) -> Value {
     let encoded = vector.body.encode().unwrap();
     let head = vector.head(&encoded);
-    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let body = &vector.body;
     let blobs: Vec<_> =
         vector.blobs.iter().map(|blob| json!({ "digest": blob.digest.to_string(), "bytes": blob.len })).collect();
@@ -274,6 +273,11 @@ fn manifest_json(vector: &Vector) -> Value {
     })
 }
 
+fn hex(bytes: &[u8]) -> String {
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.map(|digit| char::from_digit(digit.into(), 16).unwrap()).collect()
+}
+
 fn facts(vector: &Vector, at: usize) -> Value {
     let record = &vector.body.arrays[at];
     let mut facts = json!({
@@ -289,7 +293,7 @@ fn facts(vector: &Vector, at: usize) -> Value {
     facts
 }
 
-/// A tree as JSON, as tools/read_store.py spells it: what JSON cannot say is a map of one key that begins with `$`.
+/// A tree as JSON, as `tools/read_store.py` spells it: what JSON cannot say is a map of one key that begins with `$`.
 fn tree_json(vector: &Vector, tree: &Tree) -> Value {
     match tree {
         Tree::Nil => Value::Null,
@@ -299,7 +303,7 @@ fn tree_json(vector: &Vector, tree: &Tree) -> Value {
         Tree::Float(value) if value.is_finite() => (*value).into(),
         Tree::Float(value) => json!({ "$float": value.to_string() }),
         Tree::Str(text) => text.as_str().into(),
-        Tree::Bytes(bytes) => json!({ "$binary": bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>() }),
+        Tree::Bytes(bytes) => json!({ "$binary": hex(bytes) }),
         Tree::List(items) => items.iter().map(|item| tree_json(vector, item)).collect(),
         Tree::Map(pairs) => map_json(vector, pairs.iter().map(|(key, value)| (tree_json(vector, key), value))),
         Tree::Array(at) => json!({ "$array": facts(vector, at.0 as usize) }),

@@ -287,6 +287,8 @@ impl Store {
         };
         manifest.rename_over(&layout::entry(&commit.key))?;
         if let Some(key) = &commit.remove {
+            // Power loss may keep the removal and lose the new name, unless that is on disk before.
+            self.root().sync_dir(&layout::entry_shard(commit.key.shard()))?;
             self.root().unlink(&layout::entry(key), locks.proof())?;
         }
         Ok(Outcome::Published { replaced })

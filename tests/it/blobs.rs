@@ -240,15 +240,17 @@ fn a_writer_that_is_dropped_leaves_nothing() {
     assert!(std::fs::read_dir(dir.inside("tmp")).unwrap().next().is_none());
 }
 
+type Suspicion = fn(&std::path::Path);
+
 #[test]
 fn a_suspect_blob_is_replaced_by_the_next_put() {
     let dir = Dir::on_disk();
     let store = dir.blobs_only();
     let bytes = noise(5000, 1);
     let path = dir.blob(&Digest::of(&bytes));
-    type Suspicion = fn(&std::path::Path);
-    let suspicions: [(&str, Suspicion); 5] = [
-        ("time", |path| set_modified_ns(path, PUBLISHED_NS + 1)),
+    let suspicions: [(&str, Suspicion); 6] = [
+        ("a second", |path| set_modified_ns(path, PUBLISHED_NS + 1_000_000_000)),
+        ("a nanosecond", |path| set_modified_ns(path, PUBLISHED_NS + 1)),
         ("mode", |path| chmod(path, 0o644)),
         ("special mode", |path| chmod(path, 0o4444)),
         ("length", |path| truncate(path, 4999)),
@@ -294,7 +296,9 @@ fn damage_met_by_an_owned_read_is_an_error_that_the_next_put_heals() {
         let store = open(&dir);
         let bytes = noise(5000, 1);
         let digest = Digest::of(&bytes);
-        ["x", "y"].iter().for_each(|name| drop(store.put(*name, &Array1::from(bytes.clone())).unwrap()));
+        for name in ["x", "y"] {
+            store.put(name, &Array1::from(bytes.clone())).unwrap();
+        }
         rot(&dir.blob(&digest), |bytes| bytes[4321] ^= 0x10);
 
         let error = load(&store, "x").unwrap_err();

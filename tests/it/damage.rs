@@ -8,8 +8,11 @@ use walkdir::WalkDir;
 
 use crate::common::{Dir, bytes_array, noise, rot, verify};
 
-/// What the small store holds: an entry, its arrays by name with length and seed.
-const ENTRIES: [(&str, &[(&str, usize, u64)]); 3] =
+/// The arrays of an entry: name, length and seed.
+type Arrays = &'static [(&'static str, usize, u64)];
+
+/// What the small store holds.
+const ENTRIES: [(&str, Arrays); 3] =
     [("inline", &[("a", 12, 1)]), ("blob", &[("b", 40, 2)]), ("both", &[("a", 9, 3), ("b", 40, 2), ("c", 33, 4)])];
 
 /// A small store that has every kind of file.

@@ -204,6 +204,16 @@ fn increment(store: &Store) {
     assert!(report.unwrap().is_some());
 }
 
+/// An error of the caller's own.
+#[derive(Debug)]
+struct Mine;
+
+impl From<Error> for Mine {
+    fn from(error: Error) -> Self {
+        panic!("{error}")
+    }
+}
+
 #[test]
 fn an_update_may_decline_or_fail_and_then_changes_nothing() {
     let dir = Dir::new();
@@ -211,13 +221,6 @@ fn an_update_may_decline_or_fail_and_then_changes_nothing() {
     put_number(&store, "x", 1);
     let before = std::fs::read(dir.entry_named("x")).unwrap();
     assert_eq!(store.update("x", |_, _| Ok::<_, Error>(None)).unwrap(), None);
-    #[derive(Debug)]
-    struct Mine;
-    impl From<Error> for Mine {
-        fn from(error: Error) -> Self {
-            panic!("{error}")
-        }
-    }
     assert!(matches!(store.update("x", |_, _| Err(Mine)), Err(Mine)));
     assert_eq!(std::fs::read(dir.entry_named("x")).unwrap(), before);
     assert_eq!(store.update("none", |entry, _| Ok::<_, Error>(entry.map(|_| Tree::Nil))).unwrap(), None);

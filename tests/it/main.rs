@@ -19,6 +19,7 @@ mod damage; // every byte flipped, every file cut at every length
 mod entries; // put, get, remove, rename, copy, list, labels; no half changes, none lost
 mod gc; // exactly what no entry names is removed, beside others, or nothing
 mod golden; // the vectors of tests/vectors
+mod large; // more than 4 GiB, for the release check
 mod limits; // what is too large, too deep or too much is refused
 mod property; // random histories against a plain map
 mod reader; // tools/read_store.py and the library agree

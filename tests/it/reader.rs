@@ -1,4 +1,4 @@
-//! The independent reader, tools/read_store.py, on stores and vectors that the library wrote: two programs that share
+//! The independent reader, `tools/read_store.py`, on stores and vectors that the library wrote: two programs that share
 //! nothing but blobs-format.md agree.
 
 use std::collections::BTreeMap;
@@ -11,7 +11,9 @@ use ndstash::{Element, EntryInfo, Key, Order, Store, StoreOptions, Tree};
 use num_complex::{Complex32, Complex64};
 use serde_json::{Value, json};
 
-use crate::common::{Dir, bytes_array, edit, find, listing, noise, rewrite_body, rewrite_head, rot, tree_map, verify};
+use crate::common::{
+    Dir, bytes_array, edit, find, hex, listing, noise, rewrite_body, rewrite_head, rot, tree_map, verify,
+};
 
 /// The Python that has the packages of tools/requirements-test.txt.
 fn python() -> PathBuf {
@@ -75,7 +77,7 @@ fn tree_json(info: &EntryInfo, tree: &Tree) -> Value {
         Tree::Float(value) if value.is_infinite() => json!({ "$float": value.to_string() }),
         Tree::Float(value) => (*value).into(),
         Tree::Str(text) => text.as_str().into(),
-        Tree::Bytes(bytes) => json!({ "$binary": bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>() }),
+        Tree::Bytes(bytes) => json!({ "$binary": hex(bytes) }),
         Tree::List(items) => items.iter().map(|item| tree_json(info, item)).collect(),
         Tree::Map(pairs) => {
             let pairs: Vec<(Value, Value)> =
@@ -346,7 +348,7 @@ fn the_reader_refuses_the_same_bodies() {
         ("an unknown extension", |body| splice(body, b"\xa5value\xd6\x01", b"\xa5value\xd6\x03")),
         ("an extension of another length", |body| splice(body, b"\xa5value\xd6\x01\0\0", b"\xa5value\xd5\x01")),
         ("two places", |body| {
-            splice(body, b"\x81\xa6inline\xc4\x03\x01\x02\x03", b"\x82\xa6inline\xc4\x03\x01\x02\x03\xa4blob\0")
+            splice(body, b"\x81\xa6inline\xc4\x03\x01\x02\x03", b"\x82\xa6inline\xc4\x03\x01\x02\x03\xa4blob\0");
         }),
         ("a string for bytes", |body| splice(body, b"\xa6inline\xc4\x03", b"\xa6inline\xa3")),
         ("a float for an extent", |body| splice(body, b"\xa5shape\x91\x03", b"\xa5shape\x91\xcb\x40\x08\0\0\0\0\0\0")),

@@ -207,6 +207,26 @@ fn an_acknowledged_entry_is_surely_on_disk() {
     }
 }
 
+/// A rename is two changes in two directories: the new name is on disk before the old one goes.
+#[test]
+fn a_renamed_entry_is_surely_on_disk_under_one_name_at_least() {
+    let dir = temp_dir();
+    let path = dir.path().join("store");
+    hold(&create(&path), "a", 1);
+    let log = Arc::new(Log::default());
+    let store = options().seam(Seam::new(log.clone())).open(&path).unwrap();
+    assert!(store.rename("a", "b", false).unwrap());
+    let steps = log.0.lock().unwrap().clone();
+    let at = |wanted: Verb, name: &str| {
+        let key = ndstash::Key::from_name(name).unwrap().to_string();
+        let entry = format!("entries/{}/{key}", &key[..2]);
+        steps.iter().position(|(verb, path)| *verb == wanted && *path == entry).unwrap()
+    };
+    let (renamed, removed) = (at(Verb::Rename, "b"), at(Verb::Unlink, "a"));
+    let shard = steps[renamed].1.rsplit_once('/').unwrap().0.to_owned();
+    assert!(steps[renamed..removed].contains(&(Verb::SyncDir, shard)), "{steps:?}");
+}
+
 #[derive(Default)]
 struct Log(Mutex<Vec<(Verb, String)>>);
 

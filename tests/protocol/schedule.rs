@@ -197,11 +197,12 @@ fn run(scenario: &Scenario, tamper: &Tamper, path: &Path, prefix: &[usize]) -> R
             let (shared, visible, tamper) = (shared.clone(), scenario.visible, tamper.clone());
             let watch = Arc::new(Actor { number, shared: shared.clone(), store: path.to_owned(), visible, tamper });
             let path = path.to_owned();
-            thread::spawn(move || perform(act, watch, shared, path, number))
+            thread::spawn(move || perform(act, watch, shared, &path, number))
         })
         .collect();
     let mut run = Conductor { scenario, path, shared: &shared, prefix }.conduct();
-    let panics: Vec<String> = threads.into_iter().filter_map(|thread| thread.join().err()).map(panic_text).collect();
+    let panics: Vec<String> =
+        threads.into_iter().filter_map(|thread| thread.join().err()).map(|panic| panic_text(&*panic)).collect();
     if run.wrong.is_none() {
         run.wrong = panics.into_iter().next().or_else(|| (scenario.finally)(&options().open(path).unwrap()));
     }
@@ -209,18 +210,18 @@ fn run(scenario: &Scenario, tamper: &Tamper, path: &Path, prefix: &[usize]) -> R
 }
 
 /// One actor's life. What the library would do on many threads it does on one, so that there is one order to choose.
-fn perform(act: Act, watch: Arc<Actor>, shared: Arc<Shared>, path: PathBuf, number: usize) {
+fn perform(act: Act, watch: Arc<Actor>, shared: Arc<Shared>, path: &Path, number: usize) {
     let _finish = Finish(shared, number);
     // Nobody takes a first step on its own: what comes before the first point of choice is ordered, too.
     if watch.stop(At::Parked("start".into())).is_err() {
         return;
     }
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
-    let store = options().lock_timeout(std::time::Duration::from_secs(600)).seam(Seam::new(watch)).open(&path).unwrap();
+    let store = options().lock_timeout(std::time::Duration::from_secs(600)).seam(Seam::new(watch)).open(path).unwrap();
     pool.install(|| act(&store));
 }
 
-fn panic_text(panic: Box<dyn std::any::Any + Send>) -> String {
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().cloned();
     text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string)).unwrap_or_else(|| "an actor panicked".into())
 }

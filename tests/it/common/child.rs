@@ -10,11 +10,6 @@ const NOBODY: u32 = 65534;
 /// One test to be run in a process of its own. The test is marked `ignored`, so that it runs only so.
 pub(crate) struct Child(Command);
 
-/// Prepares running the ignored test of this name.
-pub(crate) fn rerun(test: &str) -> Child {
-    Child::new(Command::new(std::env::current_exe().unwrap()), test)
-}
-
 pub(crate) fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }

@@ -7,13 +7,13 @@ mod surgery;
 mod watch;
 
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use ndarray::Array1;
 use ndstash::{Digest, Key, MapPolicy, Store, StoreOptions, Tree, VerifyEvent, VerifyOptions, VerifyReport};
 use tempfile::TempDir;
 
-pub(crate) use child::{Child, is_root, rerun};
+pub(crate) use child::{Child, is_root};
 pub(crate) use damage::{chmod, edit, mode_of, modified_ns, rot, set_modified_ns, truncate};
 pub(crate) use listing::{Facts, files_in, listing};
 pub(crate) use surgery::{find, rewrite_body, rewrite_head};
@@ -153,6 +153,12 @@ pub(crate) fn noise(len: usize, seed: u64) -> Vec<u8> {
 /// The same as an array.
 pub(crate) fn bytes_array(len: usize, seed: u64) -> Array1<u8> {
     noise(len, seed).into()
+}
+
+/// Bytes in hex.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.map(|digit| char::from_digit(digit.into(), 16).expect("it is below 16")).collect()
 }
 
 /// A stream that cannot seek.

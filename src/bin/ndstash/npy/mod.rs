@@ -284,7 +284,7 @@ mod tests {
 
     #[test]
     fn a_header_that_nests_without_end_or_is_cut_is_refused() {
-        let deep = [&MAGIC[..], &[1, 0], &60000u16.to_le_bytes(), &[b'('; 60000]].concat();
+        let deep = [&MAGIC[..], &[1, 0], &60000u16.to_le_bytes(), &vec![b'('; 60000]].concat();
         assert!(Head::read(&mut &*deep).unwrap_err().to_string().contains("nests deeper"));
         let whole = header(DType::Int8, &[1], Order::C, 64);
         for len in 0..whole.len() {
