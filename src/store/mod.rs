@@ -275,6 +275,7 @@ impl Store {
 
     /// This handle's own directory for private files.
     pub(crate) fn private_dir(&self) -> Result<Arc<PrivateDir>> {
+        self.check_writable()?;
         let mut slot = self.0.private.lock().unwrap_or_else(PoisonError::into_inner);
         match &*slot {
             Some(dir) => Ok(Arc::clone(dir)),

@@ -294,7 +294,7 @@ impl Check<'_> {
             self.problem(ProblemKind::UnknownEntry, rel, chain(error), Vec::new());
             return Ok(());
         }
-        self.problem(ProblemKind::DamagedEntry, rel, chain(error), Vec::new());
+        self.problem(ProblemKind::DamagedEntry, rel, fault(error), Vec::new());
         // Only what was read and found wrong may be moved; what could not be read may be sound.
         if error.is_damage()
             && let Some(file) = self.store.root().open_file(rel)?
@@ -315,6 +315,15 @@ impl Check<'_> {
 /// The digest that the problem's file is named by.
 fn named_digest(problem: &Problem) -> Option<Digest> {
     problem.path.file_name()?.to_str()?.parse().ok()
+}
+
+/// What is wrong with a file, without its path, which the problem names already.
+fn fault(error: &Error) -> String {
+    match error {
+        Error::Corrupt { detail, .. } => detail.clone(),
+        Error::Malformed { field, reason, .. } => format!("{field}: {reason}"),
+        other => chain(other),
+    }
 }
 
 /// An error with its causes, in one line.

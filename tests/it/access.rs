@@ -81,6 +81,9 @@ fn a_read_only_handle_reads_everything_and_writes_nothing_at_all() {
     for error in write_anything(&store) {
         assert!(matches!(&error, Error::Unsupported { path, .. } if *path == dir.path()), "{error:?}");
     }
+    // A writer stages arrays before anything is published: that, too, would write.
+    let staged = store.writer().array(&bytes_array(3000, 9)).unwrap_err();
+    assert!(matches!(staged, Error::Unsupported { .. }), "{staged:?}");
     drop(store);
     assert_eq!(listing(&dir.path()), before);
     let steps: Vec<_> = record.take().into_iter().map(|(verb, _)| format!("{verb:?}")).collect();

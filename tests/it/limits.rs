@@ -269,7 +269,6 @@ fn child_with_few_files() {
 }
 
 #[test]
-#[ignore = "a put opens every blob that was there already, however many"]
 fn more_blobs_can_be_shared_than_files_can_be_open() {
     Child::with_few_files("limits::child_that_shares_many", 200).passes();
 }

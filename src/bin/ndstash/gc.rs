@@ -1,6 +1,6 @@
 //! `gc`: what no entry names is removed.
 
-use ndstash::{GcOptions, GcPlan, GcReport};
+use ndstash::{Error, GcOptions, GcPlan, GcReport, Store};
 use serde_json::{Value, json};
 
 use crate::app::{App, Verdict};
@@ -23,9 +23,20 @@ pub(crate) fn run(app: &mut App, args: &GcArgs) -> Result<Verdict> {
     let bar = progress::work("collecting");
     let collected = store.gc(&options);
     bar.finish_and_clear();
-    let report = collected.context(|| format!("cannot collect in {}", store.path().display()))?;
+    let damaged = collected.as_ref().is_err_and(Error::is_damage);
+    let report = collected.context(|| refusal(&store, damaged))?;
     app.report(&json(&report), &people(&report))?;
     Ok(Verdict::Fine)
+}
+
+/// What was refused. As long as it is not known what a damaged entry names, nothing is removed: then what to do.
+fn refusal(store: &Store, damaged: bool) -> String {
+    let path = store.path().display();
+    if damaged {
+        format!("cannot collect in {path}: nothing was removed; `ndstash verify --repair` quarantines what is damaged")
+    } else {
+        format!("cannot collect in {path}")
+    }
 }
 
 fn plan_json(plan: &GcPlan) -> Value {
