@@ -103,7 +103,7 @@ fn a_damaged_entry_is_told_and_does_not_hide_the_others() {
 #[test]
 fn a_damaged_head_stops_gc_which_says_what_to_do() {
     let dir = Dir::new();
-    dir.put("bad", &npy_f64(&[1.0; 20_000])).fine();
+    dir.put("bad", &npy_f64(&vec![1.0; 20_000])).fine();
     let entry = files_below(&dir.store().join("entries")).remove(0);
     flip(&entry, 60);
     dir.run(["gc"]).fails_saying(&["nothing was removed", "ndstash verify --repair", "head"]);
