@@ -4,8 +4,8 @@
 //! published complete, read-only, and are only ever unlinked or replaced by another inode. That nobody *else* does
 //! is a promise that only the caller can make, once, through [`MapPolicy::trusted`].
 
-#![allow(unsafe_code, reason = "this module is the one that has it")]
-#![allow(clippy::disallowed_types, reason = "this module is the one that maps")]
+#![expect(unsafe_code, reason = "this module is the one that has it")]
+#![expect(clippy::disallowed_types, reason = "this module is the one that maps")]
 
 use std::fs::File;
 use std::io;

@@ -1,6 +1,6 @@
 //! The file system: every call of `std::fs` and its like, beneath one directory descriptor. Knows nothing of blobs or entries.
 
-#![allow(
+#![expect(
     clippy::disallowed_types,
     clippy::disallowed_methods,
     reason = "this module is the room that the fence is around"

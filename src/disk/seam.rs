@@ -8,7 +8,7 @@ use std::io;
 #[cfg(feature = "seam")]
 use std::{fmt, sync::Arc};
 
-#[allow(clippy::disallowed_types, reason = "a test may want to see which open file is locked or synced")]
+#[expect(clippy::disallowed_types, reason = "a test may want to see which open file is locked or synced")]
 type File = std::fs::File;
 
 /// What is about to be done to a file of the store.

@@ -11,7 +11,7 @@ use crate::format::head::BlobRef;
 use crate::layout;
 use crate::mem::Mapping;
 
-#[allow(clippy::disallowed_types, reason = "a file that `disk` opened")]
+#[expect(clippy::disallowed_types, reason = "a file that `disk` opened")]
 type File = std::fs::File;
 
 /// How much of a stream is in memory at a time.

@@ -13,7 +13,7 @@ use crate::format::tree::{ArrayIndex, Tree};
 use crate::key::Key;
 use crate::layout;
 
-#[allow(clippy::disallowed_types, reason = "a file that `disk` opened")]
+#[expect(clippy::disallowed_types, reason = "a file that `disk` opened")]
 type File = std::fs::File;
 
 /// A manifest that was read and checked.

@@ -15,7 +15,7 @@ use crate::layout;
 use crate::mem::MappedArray;
 use crate::store::{OpenBlob, Store, VerifyOnRead, for_each_piece};
 
-#[allow(clippy::disallowed_types, reason = "a file that `disk` opened")]
+#[expect(clippy::disallowed_types, reason = "a file that `disk` opened")]
 type File = std::fs::File;
 
 /// An array in a store, its bytes open: loading it cannot fail for want of them.
@@ -146,7 +146,7 @@ impl StoredArray {
 
     /// Writes the bytes into a file from `offset` on, after checking their digest. Where the file system can share
     /// blocks between files, and `offset` is a multiple of their size, no block is copied.
-    #[allow(clippy::disallowed_types, reason = "the caller's file, which the caller opened")]
+    #[expect(clippy::disallowed_types, reason = "the caller's file, which the caller opened")]
     pub fn copy_to_file(&self, to: &std::fs::File, offset: u64) -> Result<()> {
         if let Source::Blob(blob, _) = &self.source
             && let Some(file) = self.reopen(blob)?

@@ -14,7 +14,7 @@ use crate::key::Key;
 use crate::layout::{self, Rel};
 use crate::store::{Manifest, Store};
 
-#[allow(clippy::disallowed_types, reason = "files that `disk` opened")]
+#[expect(clippy::disallowed_types, reason = "files that `disk` opened")]
 type File = std::fs::File;
 
 type Observe<'a> = &'a (dyn Fn(VerifyEvent<'_>) + Sync);
