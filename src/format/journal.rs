@@ -8,6 +8,7 @@
 //!  8+32n    32   BLAKE3 of everything before
 //! ```
 
+use super::head::MAX_BLOBS;
 use super::wire::Wire;
 use crate::digest::Digest;
 use crate::error::Fault;
@@ -46,8 +47,11 @@ fn parse_frame<'a>(bytes: &'a [u8], digests: &mut impl Extend<Digest>) -> Result
     if wire.array::<4>("frame magic")? != MAGIC {
         return Err(Fault::malformed("frame magic", "NDJ0 is expected"));
     }
-    let count = wire.u32("number of digests")? as usize;
-    let listed = wire.take(count.saturating_mul(Digest::LEN), "digests")?;
+    let count = wire.u32("number of digests")?;
+    if count > MAX_BLOBS {
+        return Err(Fault::malformed("number of digests", format!("{count}, at most {MAX_BLOBS} are allowed")));
+    }
+    let listed = wire.take(Digest::LEN * count as usize, "digests")?;
     let content_len = bytes.len() - wire.left();
     if Digest::of(&bytes[..content_len]).as_bytes() != &wire.array::<32>("frame checksum")? {
         return Err(Fault::Damaged { detail: "a frame does not match its checksum".into() });

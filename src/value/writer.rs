@@ -1,7 +1,7 @@
 //! Putting a value: its arrays are staged one by one, then the entry is committed.
 
 use std::collections::HashMap;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom};
 
 use ndarray::{ArrayRef, Dimension};
 
@@ -20,6 +20,36 @@ use crate::store::{Blobs, Commit, Expect, Labels, MAX_HELD, Outcome, PutReport, 
 pub trait ReadSeek: Read + Seek {}
 
 impl<T: Read + Seek> ReadSeek for T {}
+
+/// A source of elements that refuses bytes which are none: a bool is 0 or 1, and whatever could not be loaded again is
+/// not taken.
+struct Elements<R> {
+    source: R,
+    dtype: DType,
+}
+
+impl<R> Elements<R> {
+    fn check(&self, bytes: &[u8]) -> io::Result<()> {
+        match bytes.iter().find(|&&byte| self.dtype == DType::Bool && byte > 1) {
+            None => Ok(()),
+            Some(byte) => Err(io::Error::new(io::ErrorKind::InvalidData, format!("a bool is 0 or 1, found {byte}"))),
+        }
+    }
+}
+
+impl<R: Read> Read for Elements<R> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let taken = self.source.read(bytes)?;
+        self.check(&bytes[..taken])?;
+        Ok(taken)
+    }
+}
+
+impl<R: Seek> Seek for Elements<R> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.source.seek(to)
+    }
+}
 
 /// Builds one entry. Arrays are hashed and, if new, written as they are added, with no lock held; nothing is visible
 /// before [`put`](Self::put). Dropping the writer leaves nothing.
@@ -99,6 +129,7 @@ impl Writer {
     /// [`Error::WrongType`] if the bytes are not as many as dtype and shape take.
     pub fn raw_array(&mut self, dtype: DType, shape: &[u64], order: Order, bytes: &[u8]) -> Result<Tree> {
         check_len(dtype, shape, bytes.len() as u64)?;
+        Elements { source: bytes, dtype }.check(bytes).at("take", "the input")?;
         self.bytes_of(dtype, shape.to_vec(), order, bytes).map(Tree::Array)
     }
 
@@ -114,7 +145,8 @@ impl Writer {
         if self.fits_inline(len) {
             return self.small_array(dtype, shape, order, len, reader);
         }
-        let staged = self.store.stage_reader(&mut reader.take(len.saturating_add(1)))?;
+        let mut elements = Elements { source: reader.take(len.saturating_add(1)), dtype };
+        let staged = self.store.stage_reader(&mut elements)?;
         check_len(dtype, shape, staged.blob.len)?;
         let place = self.hold(staged)?;
         Ok(Tree::Array(self.push_blob(dtype, shape.to_vec(), order, place)))
@@ -133,7 +165,7 @@ impl Writer {
         if self.fits_inline(len) {
             return self.small_array(dtype, shape, order, len, reader);
         }
-        let place = self.stage_seekable(&mut reader)?;
+        let place = self.stage_seekable(&mut Elements { source: &mut reader, dtype })?;
         check_len(dtype, shape, self.staged[place].blob.len)?;
         Ok(Tree::Array(self.push_blob(dtype, shape.to_vec(), order, place)))
     }

@@ -467,3 +467,26 @@ fn the_parts_of_a_bundle_are_found_by_name() {
     assert!(model.field("epochs").is_none() && model.field("none").is_none() && model.array().is_none());
     assert_eq!(model.value().get("epochs"), Some(&Tree::Int(7)));
 }
+
+/// What could not be loaded again is not taken: neither from memory nor from a stream, inline or not.
+#[test]
+fn a_bool_that_is_neither_0_nor_1_is_refused_when_it_is_put() {
+    let dir = Dir::new();
+    let store = dir.store();
+    for len in [3, 100_000u64] {
+        let mut bytes = vec![1; usize::try_from(len).unwrap()];
+        bytes[2] = 2;
+        let mut writer = store.writer();
+        let cursor = || std::io::Cursor::new(bytes.clone());
+        let refused = [
+            writer.raw_array(DType::Bool, &[len], Order::C, &bytes).unwrap_err(),
+            writer.array_from_reader(DType::Bool, &[len], Order::C, bytes.as_slice()).unwrap_err(),
+            writer.array_from_seekable(DType::Bool, &[len], Order::C, cursor()).unwrap_err(),
+        ];
+        for error in refused {
+            let cause = std::error::Error::source(&error).unwrap().to_string();
+            assert_eq!(cause, "a bool is 0 or 1, found 2", "{error}");
+        }
+        assert!(writer.raw_array(DType::UInt8, &[len], Order::C, &bytes).is_ok());
+    }
+}
