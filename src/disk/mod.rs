@@ -165,6 +165,19 @@ impl Root {
         }
     }
 
+    /// Opens the directories that two paths lie in and calls `op` with each and its last component.
+    fn beside_both(
+        &self,
+        from: &Rel,
+        to: &Rel,
+        op: impl FnOnce(&OwnedFd, &str, &OwnedFd, &str) -> rustix::io::Result<()>,
+    ) -> io::Result<()> {
+        self.beside(from, |source, old| {
+            let done = self.beside(to, |target, new| op(source, old, target, new));
+            done.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
+        })
+    }
+
     /// Opens a regular file for reading; `None` if there is none.
     pub(crate) fn open_file(&self, rel: &Rel) -> Result<Option<File>> {
         self.step(Verb::Open, rel, || absent(open::regular(&self.0.fd, rel.as_str(), OFlags::RDONLY, Mode::empty())))
@@ -255,10 +268,7 @@ impl Root {
     fn rename_unguarded(&self, from: &Rel, to: &Rel) -> Result<()> {
         let step = Step { verb: Verb::Rename, path: to.as_str(), from: Some(from.as_str()), file: None };
         self.run(&step, || {
-            self.beside(from, |source, old| {
-                self.beside(to, |target, new| rustix::fs::renameat(source, old, target, new))
-                    .map_err(|error| to_errno(&error))
-            })
+            self.beside_both(from, to, |source, old, target, new| rustix::fs::renameat(source, old, target, new))
         })
     }
 
@@ -349,8 +359,4 @@ fn absent<T>(result: io::Result<T>) -> io::Result<Option<T>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
-}
-
-fn to_errno(error: &io::Error) -> Errno {
-    Errno::from_io_error(error).unwrap_or(Errno::IO)
 }

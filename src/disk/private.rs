@@ -14,7 +14,6 @@ use rustix::io::Errno;
 use super::seam::{Flow, Step, Verb};
 use super::{
     ExclusiveGuard, FileId, PUBLISHED_MODE, PUBLISHED_TIME, Root, absent, lock, open, random_bits, set_modified,
-    to_errno,
 };
 use crate::error::{At, Error, Result};
 use crate::layout::{self, Rel, TMP};
@@ -241,7 +240,7 @@ impl SealedFile {
             let link = |source: &OwnedFd, old: &str, target: &OwnedFd, new: &str| {
                 rustix::fs::linkat(source, old, target, new, AtFlags::empty())
             };
-            self.named_both(to, link)
+            root.beside_both(&self.name.rel, to, link)
         });
         match linked {
             Ok(()) => Ok(Linked::Both),
@@ -256,22 +255,11 @@ impl SealedFile {
         let root = &self.name.dir.root;
         let file = root.open_file(&self.name.rel)?;
         let step = Step { verb: Verb::Rename, path: to.as_str(), from: Some(self.name.rel.as_str()), file: None };
-        match (root.run(&step, || self.named_both(to, move_without_replacing)), file) {
+        match (root.run(&step, || root.beside_both(&self.name.rel, to, move_without_replacing)), file) {
             (Ok(()), Some(file)) => Ok(Linked::Moved(file)),
             (Err(error), _) if fails_with(&error, &[Errno::EXIST]) => Ok(Linked::Taken),
             (moved, _) => moved.map(|()| Linked::Both),
         }
-    }
-
-    fn named_both(
-        &self,
-        to: &Rel,
-        op: impl FnOnce(&OwnedFd, &str, &OwnedFd, &str) -> rustix::io::Result<()>,
-    ) -> io::Result<()> {
-        let root = &self.name.dir.root;
-        root.beside(&self.name.rel, |source, old| {
-            root.beside(to, |target, new| op(source, old, target, new)).map_err(|error| to_errno(&error))
-        })
     }
 
     /// Publishes over whatever has the name; maps of the old file keep it. The private name stays, where links exist.

@@ -294,7 +294,8 @@ impl Store {
         Ok(Outcome::Published { replaced })
     }
 
-    fn is_whole(&self, head: &Head) -> Result<bool> {
+    /// Whether every blob that a manifest names is there, whatever its content.
+    pub(crate) fn is_whole(&self, head: &Head) -> Result<bool> {
         for blob in &head.blobs {
             if self.presence(blob)? == Presence::Absent {
                 return Ok(false);

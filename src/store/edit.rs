@@ -143,11 +143,7 @@ impl Store {
     fn read_whole(&self, key: &Key) -> Result<Option<Manifest>> {
         loop {
             let Some(manifest) = Manifest::read(self, key)? else { return Ok(None) };
-            let mut missing = false;
-            for blob in &manifest.head.blobs {
-                missing |= self.root().look(&layout::blob(&blob.digest))?.is_none();
-            }
-            if !missing {
+            if self.is_whole(&manifest.head)? {
                 return Ok(Some(manifest));
             }
             if self.entry_id(key)? == Some(manifest.head.id) {

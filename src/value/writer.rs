@@ -30,7 +30,10 @@ struct Elements<R> {
 
 impl<R> Elements<R> {
     fn check(&self, bytes: &[u8]) -> io::Result<()> {
-        match bytes.iter().find(|&&byte| self.dtype == DType::Bool && byte > 1) {
+        if self.dtype != DType::Bool {
+            return Ok(());
+        }
+        match bytes.iter().find(|&&byte| byte > 1) {
             None => Ok(()),
             Some(byte) => Err(io::Error::new(io::ErrorKind::InvalidData, format!("a bool is 0 or 1, found {byte}"))),
         }
