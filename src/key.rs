@@ -3,6 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::de::{self, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 use crate::digest::{Digest, derive};
 use crate::error::{Error, Result};
 
@@ -40,6 +43,34 @@ impl Key {
 
     pub(crate) const fn shard(&self) -> u8 {
         self.0.shard()
+    }
+}
+
+impl Serialize for Key {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        if to.is_human_readable() { to.collect_str(self) } else { to.serialize_bytes(self.as_bytes()) }
+    }
+}
+
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct KeyVisitor;
+        impl Visitor<'_> for KeyVisitor {
+            type Value = Key;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("32 bytes, or 64 hex digits")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Key, E> {
+                text.parse().map_err(E::custom)
+            }
+
+            fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Key, E> {
+                bytes.try_into().map(Key::from_bytes).map_err(|_| E::invalid_length(bytes.len(), &self))
+            }
+        }
+        if from.is_human_readable() { from.deserialize_str(KeyVisitor) } else { from.deserialize_bytes(KeyVisitor) }
     }
 }
 

@@ -54,6 +54,9 @@ pub(crate) const GATE: Rel = Rel::fixed("gate.lock");
 pub(crate) const TURNSTILE: Rel = Rel::fixed("turnstile.lock");
 pub(crate) const COLLECTOR: Rel = Rel::fixed("collector.lock");
 pub(crate) const JOURNAL: Rel = Rel::fixed("journal");
+pub(crate) const LEDGER: Rel = Rel::fixed("ledger");
+pub(crate) const COUNTERS: Rel = Rel::fixed("counters");
+pub(crate) const FLIGHTS: Rel = Rel::fixed("flights");
 pub(crate) const RESERVE: Rel = Rel::fixed("reserve");
 pub(crate) const BLOBS: Rel = Rel::fixed("blobs");
 pub(crate) const ENTRIES: Rel = Rel::fixed("entries");
@@ -63,10 +66,11 @@ pub(crate) const TRASH: Rel = Rel::fixed("trash");
 pub(crate) const QUARANTINE: Rel = Rel::fixed("quarantine");
 
 /// The directories of a store, parents first, but for the shards.
-pub(crate) const DIRECTORIES: [Rel; 6] = [BLOBS, ENTRIES, KEYLOCKS, TMP, TRASH, QUARANTINE];
+pub(crate) const DIRECTORIES: [Rel; 7] = [BLOBS, ENTRIES, KEYLOCKS, FLIGHTS, TMP, TRASH, QUARANTINE];
 
 /// The files that lie beside those directories.
-const TOP_FILES: [Rel; 8] = [SETTINGS, CACHEDIR_TAG, GITIGNORE, GATE, TURNSTILE, COLLECTOR, JOURNAL, RESERVE];
+const TOP_FILES: [Rel; 10] =
+    [SETTINGS, CACHEDIR_TAG, GITIGNORE, GATE, TURNSTILE, COLLECTOR, JOURNAL, RESERVE, LEDGER, COUNTERS];
 
 /// Whether a name at the top of a store is one of its own.
 pub(crate) fn is_top_name(name: &str) -> bool {
@@ -96,6 +100,11 @@ pub(crate) fn entry_shard(shard: u8) -> Rel {
 /// The lock that orders changes of the entries of one shard.
 pub(crate) fn key_lock(shard: u8) -> Rel {
     Rel(Cow::Owned(format!("keylocks/{shard:02x}")))
+}
+
+/// The lock of whoever is computing the value of a key.
+pub(crate) fn flight(key: &Key) -> Rel {
+    Rel(Cow::Owned(format!("flights/{key}")))
 }
 
 /// A private directory or file name: 128 random bits in hex.

@@ -15,8 +15,10 @@ LAYERS = [
     "error digest dtype layout format key",  # pure: bytes in, bytes out
     "disk mem",  # effects: the file system, mapped memory
     "store",  # meaning: blobs and manifests
+    "gc",  # policy: which blobs stay
+    "evict",  # policy: which entries stay; a put over the limit calls it
     "value",  # meaning: values and arrays as blobs and manifests
-    "gc usage verify doctor",  # policy
+    "usage verify doctor",  # policy: what people ask for
     "lib",  # re-exports
     "bin",  # the program: sees the public API
 ]
@@ -28,7 +30,6 @@ SIDEWAYS = {
     "key": ["digest", "error"],
     "layout": ["digest", "key"],
     "format": ["digest", "dtype", "error", "key"],
-    "verify": ["gc::Journal"],
 }
 # What only some rooms may use at all, wherever the name turns up in the code.
 FENCES = {

@@ -15,6 +15,9 @@ use crate::layout::Rel;
 /// The first pause between two tries, and the longest.
 const PAUSE: (Duration, Duration) = (Duration::from_micros(20), Duration::from_millis(2));
 
+/// How long a lock that is held for a few system calls is waited for.
+const SHORT_WAIT: Duration = Duration::from_millis(500);
+
 /// How a lock is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LockMode {
@@ -67,6 +70,20 @@ impl Drop for Held {
     }
 }
 
+/// Unlocks a file that is its own lock.
+pub(super) struct Unlock {
+    file: File,
+    process: u32,
+}
+
+impl Drop for Unlock {
+    fn drop(&mut self) {
+        if self.process == std::process::id() {
+            drop(FileExt::unlock(&self.file));
+        }
+    }
+}
+
 impl Root {
     pub(crate) fn lock_shared(&self, rel: &Rel, wait: Duration) -> Result<SharedGuard> {
         self.lock(rel, LockMode::Shared, wait).map(SharedGuard)
@@ -114,6 +131,23 @@ impl Root {
             if named == Some(self.look_at(&held.file, rel)?.id) {
                 return Ok(Some(held));
             }
+        }
+    }
+
+    /// Opens a file that is its own lock, and takes it. It is held for a few system calls only, so a wait that does not
+    /// end soon means that its holder was stopped.
+    pub(super) fn lock_file_itself(&self, rel: &Rel) -> io::Result<(File, Unlock)> {
+        let start = Instant::now();
+        loop {
+            let file = self.open_lock_file(rel)?;
+            if try_flock(&file, LockMode::Exclusive)? {
+                let lock = Unlock { file: file.try_clone()?, process: std::process::id() };
+                return Ok((file, lock));
+            }
+            if start.elapsed() >= SHORT_WAIT {
+                return Err(io::Error::new(io::ErrorKind::TimedOut, "its lock was not obtained"));
+            }
+            std::thread::sleep(PAUSE.0);
         }
     }
 

@@ -17,6 +17,7 @@ pub(crate) mod seam;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -185,7 +186,14 @@ impl Root {
 
     /// Reads a whole file of at most `limit` bytes; `None` if there is none.
     pub(crate) fn read(&self, rel: &Rel, limit: u64) -> Result<Option<Vec<u8>>> {
-        let Some(file) = self.open_file(rel)? else { return Ok(None) };
+        match self.open_file(rel)? {
+            Some(file) => self.read_opened(&file, rel, limit).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The same of a file that is open.
+    pub(crate) fn read_opened(&self, file: &File, rel: &Rel, limit: u64) -> Result<Vec<u8>> {
         let path = self.full(rel);
         let len = file.metadata().at("look at", &path)?.len();
         if len > limit {
@@ -196,8 +204,8 @@ impl Root {
             });
         }
         let mut bytes = Vec::new();
-        file.take(limit).read_to_end(&mut bytes).at("read", path)?;
-        Ok(Some(bytes))
+        Positioned::new(file).take(limit).read_to_end(&mut bytes).at("read", path)?;
+        Ok(bytes)
     }
 
     /// Looks at a regular file without opening it; `None` if there is none of that kind.
@@ -309,6 +317,29 @@ impl Root {
                     format!("only {taken} of {} bytes were taken", bytes.len()),
                 )),
             }
+        })
+    }
+
+    /// Rewrites a small file in place, under its own lock: `change` is shown what is there, at most `len` bytes, and
+    /// gives back what shall be. The file is made if it is missing, and not synced.
+    pub(crate) fn amend(&self, rel: &Rel, len: usize, change: impl FnOnce(&[u8]) -> Vec<u8>) -> Result<()> {
+        self.step(Verb::Amend, rel, || {
+            let (file, _lock) = self.lock_file_itself(rel)?;
+            let mut bytes = Vec::new();
+            Positioned::new(&file).take(len as u64).read_to_end(&mut bytes)?;
+            let changed = change(&bytes);
+            file.write_all_at(&changed, 0)?;
+            if changed.len() < bytes.len() { file.set_len(changed.len() as u64) } else { Ok(()) }
+        })
+    }
+
+    /// Appends to a file under its own lock, making it if it is missing. Not synced. Returns its length after.
+    pub(crate) fn append_locked(&self, rel: &Rel, bytes: &[u8]) -> Result<u64> {
+        self.step(Verb::Amend, rel, || {
+            let (file, _lock) = self.lock_file_itself(rel)?;
+            let end = file.metadata()?.len();
+            file.write_all_at(bytes, end)?;
+            Ok(end + bytes.len() as u64)
         })
     }
 

@@ -43,6 +43,8 @@ pub enum Verb {
     RemoveDir,
     /// Append to the journal.
     Append,
+    /// Rewrite a small file in place, or append to one, under its own lock.
+    Amend,
     /// Read the journal.
     ReadJournal,
     /// Change the time of a file through its descriptor.
@@ -76,6 +78,7 @@ impl Verb {
             Verb::Unlink => "remove",
             Verb::RemoveDir => "remove directory",
             Verb::Append => "append to",
+            Verb::Amend => "change",
             Verb::ReadJournal => "read",
             Verb::Touch => "touch",
             Verb::LockShared | Verb::LockExclusive | Verb::Contended => "lock",

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::tree::{ArrayIndex, Raw, Tree};
 use super::wire::Wire;
 use crate::dtype::DType;
-use crate::error::Fault;
+use crate::error::{Error, Fault};
 use crate::format::head::BlobRef;
 use crate::key::check_name;
 
@@ -26,12 +26,32 @@ pub(crate) const MAX_RANK: usize = 64;
 pub(crate) struct Body {
     /// The name the entry was put under; absent if it was put under a key.
     pub(crate) name: Option<String>,
-    /// Nanoseconds since 1970-01-01 00:00 UTC.
-    pub(crate) created: i64,
+    /// How `value` stands for the value: [`TREE`], or another that only some readers know.
+    pub(crate) encoding: String,
     pub(crate) tags: Vec<String>,
     pub(crate) meta: BTreeMap<String, Tree>,
+    /// What was asked for when the value was computed; absent if it was just put.
+    pub(crate) origin: Option<Origin>,
     pub(crate) arrays: Vec<ArrayRecord>,
     pub(crate) value: Tree,
+}
+
+/// The encoding of a value that is the tree itself.
+pub(crate) const TREE: &str = "tree";
+
+/// Where a cached value comes from, for people and for queries: nothing of it decides what a key leads to.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Origin {
+    /// Components separated by `/`.
+    pub(crate) namespace: String,
+    pub(crate) function: Option<String>,
+    /// Of the function's code.
+    pub(crate) version: Option<String>,
+    /// What the key was made of, as far as it is kept.
+    pub(crate) key: Option<Tree>,
+    pub(crate) host: Option<String>,
+    pub(crate) user: Option<String>,
 }
 
 /// An array as a manifest knows it.
@@ -125,16 +145,21 @@ impl Body {
         if let Some(Err(error)) = self.name.as_deref().map(check_name) {
             return Err(Fault::malformed("name", error.to_string()));
         }
+        check_encoding(&self.encoding).map_err(|error| Fault::malformed("encoding", error.to_string()))?;
         self.arrays.iter().try_for_each(|array| check_array(array, blobs))?;
         if self.meta.values().any(has_arrays) {
             return Err(Fault::malformed("meta", "metadata names no arrays"));
         }
         let mut outside = None;
-        self.value.for_each_array(&mut |node, ArrayIndex(index)| {
+        let mut look = |node: &Tree, ArrayIndex(index): ArrayIndex| {
             if !self.arrays.get(index as usize).is_some_and(|array| fits(node, array)) {
                 outside = Some(index);
             }
-        });
+        };
+        self.value.for_each_array(&mut look);
+        if let Some(key) = self.origin.as_ref().and_then(|origin| origin.key.as_ref()) {
+            key.for_each_array(&mut look);
+        }
         match outside {
             None => Ok(()),
             Some(index) => {
@@ -148,6 +173,16 @@ impl Body {
     pub(crate) fn logical_bytes(&self) -> u64 {
         self.arrays.iter().filter_map(ArrayRecord::byte_len).fold(0, u64::saturating_add)
     }
+}
+
+/// The word for an encoding is short and plain.
+pub(crate) fn check_encoding(word: &str) -> Result<(), Error> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    if (1..=64).contains(&word.len()) && word.bytes().all(plain) {
+        return Ok(());
+    }
+    let reason = "1 to 64 ASCII letters, digits, '-', '.' or '_' are expected";
+    Err(Error::Invalid { what: "encoding", given: word.to_owned(), reason })
 }
 
 /// Whether a tree refers to any array.
@@ -269,9 +304,10 @@ mod tests {
     fn sample() -> (Body, Vec<BlobRef>) {
         let body = Body {
             name: Some("a".into()),
-            created: 1,
+            encoding: TREE.into(),
             tags: vec!["t".into()],
             meta: BTreeMap::from([("k".into(), Tree::from(1.5))]),
+            origin: Some(Origin { namespace: "n".into(), key: Some(Tree::Array(ArrayIndex(1))), ..Origin::default() }),
             arrays: vec![
                 ArrayRecord { dtype: DType::Float64, shape: vec![2, 3], order: Order::F, data: Data::Blob(0) },
                 ArrayRecord {
@@ -321,6 +357,7 @@ mod tests {
         assert!(refused(&|body| body.arrays[0].shape = vec![1; MAX_RANK + 1]));
         assert!(refused(&|body| body.arrays[0].data = Data::Blob(1)));
         assert!(refused(&|body| body.value = Tree::Array(ArrayIndex(2))));
+        assert!(refused(&|body| body.origin.as_mut().unwrap().key = Some(Tree::Array(ArrayIndex(2)))));
         assert!(refused(&|body| body.value = Tree::Payload(ArrayIndex(0))));
         assert!(refused(&|body| body.name = Some("a\nb".into())));
         assert!(refused(&|body| drop(body.meta.insert("a".into(), Tree::Array(ArrayIndex(0))))));

@@ -5,7 +5,8 @@
 //!      0     8   magic
 //!      8     4   format version
 //!     12     1   codec of the body
-//!     13     3   reserved, zero
+//!     13     1   flags: bit 0, pinned; the others are reserved
+//!     14     2   reserved, zero
 //!     16    32   key
 //!     48    16   id: random, new at every publication
 //!     64    16   boot id of the writer, zeros where unknown
@@ -13,18 +14,25 @@
 //!     88     4   number of blobs, n
 //!     92     4   reserved, zero
 //!     96    32   BLAKE3 of the body
-//!    128   40n   blobs: digest (32), length (8); ascending by digest, no digest twice
-//! 128+40n  32    BLAKE3 of everything before
+//!    128     8   sequence number
+//!    136     8   created, nanoseconds since 1970, signed
+//!    144     8   expires, likewise; the largest number: never
+//!    152     8   nanoseconds the value took to compute, 0 where unknown
+//!    160   40n   blobs: digest (32), length (8); ascending by digest, no digest twice
+//! 160+40n  32    BLAKE3 of everything before
 //! ```
 
+use std::borrow::Cow;
+
 use super::FORMAT_VERSION;
+use super::codec::{Packed, unpack};
 use super::wire::Wire;
 use crate::digest::Digest;
 use crate::error::Fault;
 use crate::key::Key;
 
 const MAGIC: [u8; 8] = *b"\x89ndstash";
-const FIXED_LEN: usize = 128;
+const FIXED_LEN: usize = 160;
 const BLOB_LEN: usize = Digest::LEN + 8;
 const SUM_LEN: usize = Digest::LEN;
 
@@ -32,8 +40,10 @@ const SUM_LEN: usize = Digest::LEN;
 pub(crate) const MAX_BLOBS: u32 = 250_000;
 /// The longest body of a manifest, in bytes.
 pub(crate) const MAX_BODY_LEN: u64 = 64 << 20;
-/// The only codec so far: the body as it is.
-const CODEC_RAW: u8 = 0;
+/// The flag of an entry that no policy removes.
+const PINNED: u8 = 1;
+/// The time of expiry of an entry that has none.
+const NEVER: i64 = i64::MAX;
 
 /// A blob as a head names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,9 +59,25 @@ pub(crate) struct BlobRef {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct EntryId(pub(crate) [u8; 16]);
 
+/// What policies need to know of an entry: found in the head, so that no body has to be read for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Facts {
+    /// The order of publication in this store; a new value gets a new number.
+    pub(crate) sequence: u64,
+    /// Nanoseconds since 1970-01-01 00:00 UTC.
+    pub(crate) created: i64,
+    /// Likewise; `None`: never.
+    pub(crate) expires: Option<i64>,
+    /// Nanoseconds that computing the value took; 0 where that is not known.
+    pub(crate) compute_ns: u64,
+    /// No policy removes it.
+    pub(crate) pinned: bool,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Head {
     pub(crate) codec: u8,
+    pub(crate) facts: Facts,
     pub(crate) key: Key,
     pub(crate) id: EntryId,
     pub(crate) boot: [u8; 16],
@@ -62,9 +88,27 @@ pub(crate) struct Head {
 
 impl Head {
     /// The head of a manifest with this body. `blobs` must be sorted and without repetition.
-    pub(crate) fn of_body(key: Key, id: EntryId, boot: [u8; 16], blobs: Vec<BlobRef>, body: &[u8]) -> Self {
+    pub(crate) fn of_body(
+        key: Key,
+        id: EntryId,
+        boot: [u8; 16],
+        facts: Facts,
+        blobs: Vec<BlobRef>,
+        body: &Packed,
+    ) -> Self {
         debug_assert!(blobs.is_sorted_by(|a, b| a.digest < b.digest), "blobs ascend and do not repeat");
-        Head { codec: CODEC_RAW, key, id, boot, body_len: body.len() as u64, body_sum: Digest::of(body), blobs }
+        let (body_len, body_sum) = (body.bytes.len() as u64, Digest::of(&body.bytes));
+        Head { codec: body.codec, facts, key, id, boot, body_len, body_sum, blobs }
+    }
+
+    /// The length of a head with so many blobs.
+    pub(crate) fn len(blobs: usize) -> u64 {
+        (FIXED_LEN + BLOB_LEN * blobs + SUM_LEN) as u64
+    }
+
+    /// The length of the whole manifest in bytes.
+    pub(crate) fn manifest_len(&self) -> u64 {
+        Head::len(self.blobs.len()) + self.body_len
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
@@ -72,7 +116,7 @@ impl Head {
         let mut out = Vec::with_capacity(FIXED_LEN + BLOB_LEN * self.blobs.len() + SUM_LEN);
         out.extend_from_slice(&MAGIC);
         out.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
-        out.extend_from_slice(&[self.codec, 0, 0, 0]);
+        out.extend_from_slice(&[self.codec, if self.facts.pinned { PINNED } else { 0 }, 0, 0]);
         out.extend_from_slice(self.key.as_bytes());
         out.extend_from_slice(&self.id.0);
         out.extend_from_slice(&self.boot);
@@ -80,6 +124,10 @@ impl Head {
         out.extend_from_slice(&count.to_le_bytes());
         out.extend_from_slice(&[0; 4]);
         out.extend_from_slice(self.body_sum.as_bytes());
+        out.extend_from_slice(&self.facts.sequence.to_le_bytes());
+        out.extend_from_slice(&self.facts.created.to_le_bytes());
+        out.extend_from_slice(&self.facts.expires.unwrap_or(NEVER).to_le_bytes());
+        out.extend_from_slice(&self.facts.compute_ns.to_le_bytes());
         for blob in &self.blobs {
             out.extend_from_slice(blob.digest.as_bytes());
             out.extend_from_slice(&blob.len.to_le_bytes());
@@ -114,7 +162,8 @@ impl Head {
         let mut wire = Wire::new(bytes);
         check_magic_and_version(&mut wire)?;
         let codec = wire.array::<1>("codec")?[0];
-        wire.zeros::<3>("reserved bytes 13..16")?;
+        let pinned = parse_flags(wire.array::<1>("flags")?[0])?;
+        wire.zeros::<2>("reserved bytes 14..16")?;
         let key = Key::from_bytes(wire.array("key")?);
         let id = EntryId(wire.array("id")?);
         let boot = wire.array("boot id")?;
@@ -128,12 +177,19 @@ impl Head {
         let count = wire.u32("number of blobs")?;
         wire.zeros::<4>("reserved bytes 92..96")?;
         let body_sum = Digest::from_bytes(wire.array("checksum of the body")?);
+        let facts = Facts {
+            sequence: wire.u64("sequence number")?,
+            created: wire.i64("time of creation")?,
+            expires: Some(wire.i64("time of expiry")?).filter(|&time| time != NEVER),
+            compute_ns: wire.u64("compute time")?,
+            pinned,
+        };
         let blobs = parse_blobs(&mut wire, count)?;
-        Ok(Head { codec, key, id, boot, body_len, body_sum, blobs })
+        Ok(Head { codec, facts, key, id, boot, body_len, body_sum, blobs })
     }
 
-    /// Checks the rest of the file against the head.
-    pub(crate) fn check_body(&self, body: &[u8]) -> Result<(), Fault> {
+    /// Checks the rest of the file against the head, and unpacks it.
+    pub(crate) fn open_body<'a>(&self, body: &'a [u8]) -> Result<Cow<'a, [u8]>, Fault> {
         if body.len() as u64 != self.body_len {
             let reason = format!("{} bytes are expected, found {}", self.body_len, body.len());
             return Err(Fault::malformed("body", reason));
@@ -141,10 +197,14 @@ impl Head {
         if Digest::of(body) != self.body_sum {
             return Err(Fault::Damaged { detail: "the body does not match its checksum".into() });
         }
-        if self.codec != CODEC_RAW {
-            return Err(Fault::Unsupported { what: format!("codec {} of the body", self.codec) });
-        }
-        Ok(())
+        unpack(self.codec, body)
+    }
+}
+
+fn parse_flags(flags: u8) -> Result<bool, Fault> {
+    match flags {
+        0 | PINNED => Ok(flags == PINNED),
+        _ => Err(Fault::malformed("flags", format!("bits beyond the first are reserved, found {flags:#04x}"))),
     }
 }
 
@@ -190,7 +250,9 @@ mod tests {
         let mut refs: Vec<_> =
             (0..blobs as u64).map(|i| BlobRef { digest: Digest::of(&i.to_le_bytes()), len: i }).collect();
         refs.sort();
-        Head::of_body(Key::from_name("x").unwrap(), EntryId([7; 16]), [9; 16], refs, b"body")
+        let facts = Facts { sequence: 3, created: -1, expires: Some(5), compute_ns: u64::MAX, pinned: true };
+        let body = Packed { codec: 0, bytes: b"body".to_vec() };
+        Head::of_body(Key::from_name("x").unwrap(), EntryId([7; 16]), [9; 16], facts, refs, &body)
     }
 
     #[test]
@@ -200,7 +262,10 @@ mod tests {
             let bytes = head.encode();
             assert_eq!(Head::len_from_prefix(&bytes[..Head::PREFIX_LEN]).unwrap(), bytes.len());
             assert_eq!(Head::parse(&bytes).unwrap(), head);
+            assert_eq!(bytes.len() as u64 + head.body_len, head.manifest_len());
         }
+        let never = Head { facts: Facts::default(), ..sample(1) };
+        assert_eq!(Head::parse(&never.encode()).unwrap(), never);
     }
 
     #[test]

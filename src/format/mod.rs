@@ -1,8 +1,11 @@
 //! Every structure on disk: encoded to bytes, parsed from bytes, with limits. No I/O and no panic.
 
 pub(crate) mod body;
+pub(crate) mod codec;
+pub(crate) mod counters;
 pub(crate) mod head;
 pub(crate) mod journal;
+pub(crate) mod ledger;
 pub(crate) mod settings;
 pub(crate) mod tree;
 #[cfg(test)]

@@ -1,9 +1,12 @@
 //! `ndstash.toml`: the format version, feature flags, and the settings that persist.
 
+use std::fmt;
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 
 use super::FORMAT_VERSION;
-use crate::error::Fault;
+use crate::error::{Error, Fault};
 
 /// The longest settings file that is read.
 pub(crate) const MAX_SETTINGS_LEN: u64 = 64 << 10;
@@ -21,6 +24,8 @@ pub(crate) struct Settings {
     pub(crate) arrays: ArraySettings,
     #[serde(default)]
     pub(crate) access: Access,
+    #[serde(default)]
+    pub(crate) limits: Limits,
 }
 
 /// Names of features a store uses, by what a program that does not know one may still do.
@@ -59,9 +64,84 @@ pub(crate) struct Access {
     pub(crate) shared: bool,
 }
 
+/// How much a store may hold. Kept in the store, for every process that puts into it.
+///
+/// A store over a limit removes entries until it is at 90 % of it, by [`policy`](Self::policy), and collects; see
+/// [`Store::cull`](crate::Store::cull).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Bytes of all blobs, each counted once, and of all manifests. `None`: as much as the disk has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+    /// Number of entries.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entries: Option<u64>,
+    /// Seconds since the last use after which an entry goes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub age: Option<u64>,
+    /// Which entries go first.
+    pub policy: Policy,
+}
+
+/// Which entries go first when a store is over its limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Policy {
+    /// Least recently used first. Use is noted once a minute at most; within that, the order of putting decides.
+    #[default]
+    Lru,
+    /// Least frequently used first: by the hits that caches counted, then as `Lru`.
+    Lfu,
+    /// In the order in which they were put.
+    Oldest,
+    /// Those first whose computation took the fewest seconds per byte that removing them frees. What an entry shares
+    /// with others frees nothing.
+    Cost,
+}
+
+impl Policy {
+    /// Every policy.
+    pub const ALL: [Policy; 4] = [Policy::Lru, Policy::Lfu, Policy::Oldest, Policy::Cost];
+
+    /// Its name in settings and on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Policy::Lru => "lru",
+            Policy::Lfu => "lfu",
+            Policy::Oldest => "oldest",
+            Policy::Cost => "cost",
+        }
+    }
+}
+
+impl fmt::Display for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for Policy {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let reason = "lru, lfu, oldest or cost is expected";
+        let unknown = || Error::Invalid { what: "policy", given: text.to_owned(), reason };
+        Policy::ALL.into_iter().find(|policy| policy.name() == text).ok_or_else(unknown)
+    }
+}
+
 impl Settings {
     pub(crate) fn new(arrays: ArraySettings, shared: bool) -> Self {
-        Settings { format: FORMAT_VERSION, features: Features::default(), arrays, access: Access { shared } }
+        Settings {
+            format: FORMAT_VERSION,
+            features: Features::default(),
+            arrays,
+            access: Access { shared },
+            limits: Limits::default(),
+        }
     }
 
     pub(crate) fn encode(&self) -> String {
@@ -110,6 +190,20 @@ mod tests {
     fn what_is_encoded_is_parsed() {
         let settings = Settings::new(ArraySettings::default(), true);
         assert_eq!(Settings::parse(settings.encode().as_bytes()).unwrap(), settings);
+    }
+
+    #[test]
+    fn limits_and_policies_are_kept_under_the_names_that_are_typed() {
+        let mut settings = Settings::new(ArraySettings::default(), false);
+        settings.limits = Limits { bytes: Some(1 << 40), age: Some(60), policy: Policy::Cost, ..Limits::default() };
+        let text = settings.encode();
+        assert!(text.contains("[limits]\nbytes = 1099511627776\nage = 60\npolicy = \"cost\"\n"), "{text}");
+        assert_eq!(Settings::parse(text.as_bytes()).unwrap(), settings);
+        for policy in Policy::ALL {
+            assert_eq!(policy.name().parse::<Policy>().unwrap(), policy);
+            let text = format!("format = 0\n[limits]\npolicy = {:?}\n", policy.name());
+            assert_eq!(Settings::parse(text.as_bytes()).unwrap().limits.policy, policy);
+        }
     }
 
     #[test]

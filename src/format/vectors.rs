@@ -10,10 +10,12 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::body::{ArrayRecord, Body, Data, Inline, Order};
-use super::head::{BlobRef, EntryId, Head};
+use super::body::{ArrayRecord, Body, Data, Inline, Order, Origin, TREE};
+use super::codec::Packed;
+use super::head::{BlobRef, EntryId, Facts, Head};
 use super::journal;
-use super::settings::{ArraySettings, Settings};
+use super::ledger::Ledger;
+use super::settings::{ArraySettings, Limits, Policy, Settings};
 use super::tree::{ArrayIndex, Tree};
 use crate::digest::Digest;
 use crate::dtype::DType;
@@ -64,31 +66,46 @@ fn in_blob(dtype: DType, shape: &[u64], order: Order, at: u32) -> ArrayRecord {
 }
 
 fn nothing() -> Body {
-    Body { name: None, created: 0, tags: Vec::new(), meta: BTreeMap::new(), arrays: Vec::new(), value: Tree::Nil }
+    Body {
+        name: None,
+        encoding: TREE.to_owned(),
+        tags: Vec::new(),
+        meta: BTreeMap::new(),
+        origin: None,
+        arrays: Vec::new(),
+        value: Tree::Nil,
+    }
 }
 
 /// One manifest with all that is needed to make it.
 struct Vector {
     file: &'static str,
     key: Key,
+    facts: Facts,
     blobs: Vec<BlobRef>,
     body: Body,
 }
 
 impl Vector {
-    fn named(file: &'static str, name: &str, mut blobs: Vec<BlobRef>, body: Body) -> Self {
+    fn named(file: &'static str, name: &str, facts: Facts, mut blobs: Vec<BlobRef>, body: Body) -> Self {
         blobs.sort_unstable();
-        Vector { file, key: Key::from_name(name).unwrap(), blobs, body: Body { name: Some(name.to_owned()), ..body } }
+        let body = Body { name: Some(name.to_owned()), ..body };
+        Vector { file, key: Key::from_name(name).unwrap(), facts, blobs, body }
     }
 
-    fn head(&self, body: &[u8]) -> Head {
+    fn head(&self, body: &Packed) -> Head {
         let bits = |byte: u8| std::array::from_fn(|at| byte + u8::try_from(at).unwrap());
-        Head::of_body(self.key, EntryId(bits(0x10)), bits(0xa0), self.blobs.clone(), body)
+        Head::of_body(self.key, EntryId(bits(0x10)), bits(0xa0), self.facts, self.blobs.clone(), body)
+    }
+
+    /// As it lies in the file. What compression makes of a body is not promised, so these are not compressed.
+    fn body(&self) -> Packed {
+        Packed { codec: 0, bytes: self.body.encode().unwrap() }
     }
 
     fn encode(&self) -> Vec<u8> {
-        let body = self.body.encode().unwrap();
-        [self.head(&body).encode(), body].concat()
+        let body = self.body();
+        [self.head(&body).encode(), body.bytes].concat()
     }
 }
 
@@ -98,13 +115,16 @@ fn vectors() -> [Vector; 6] {
 
 /// The manifest of blobs-format.md section 12.
 fn outline() -> Vector {
-    Vector { file: "outline.bin", key: Key::from_bytes([0x42; 32]), blobs: Vec::new(), body: nothing() }
+    let key = Key::from_bytes([0x42; 32]);
+    Vector { file: "outline.bin", key, facts: Facts::default(), blobs: Vec::new(), body: nothing() }
 }
 
 fn one_array() -> Vector {
     let arrays = vec![in_blob(DType::Float64, &[300, 200], Order::F, 0)];
-    let body = Body { created: 1_700_000_000_123_456_789, arrays, value: Tree::Array(ArrayIndex(0)), ..nothing() };
-    Vector::named("one_array.bin", "runs/1/field", vec![blob(480_000)], body)
+    let facts =
+        Facts { sequence: 1, created: 1_700_000_000_123_456_789, compute_ns: 2_500_000_000, ..Facts::default() };
+    let body = Body { arrays, value: Tree::Array(ArrayIndex(0)), ..nothing() };
+    Vector::named("one_array.bin", "runs/1/field", facts, vec![blob(480_000)], body)
 }
 
 fn every_type() -> Vector {
@@ -112,7 +132,8 @@ fn every_type() -> Vector {
     let arrays: Vec<_> = DType::ALL.iter().zip(orders).map(|(&dtype, order)| inline(dtype, &[2, 3], order)).collect();
     let nodes = (0..).zip(&arrays).map(|(at, array)| (array.dtype.name().into(), Tree::Array(ArrayIndex(at))));
     let value = Tree::Map(nodes.collect());
-    Vector::named("every_type.bin", "caf\u{e9}", Vec::new(), Body { arrays, value, ..nothing() })
+    let facts = Facts { expires: Some(i64::MIN), ..Facts::default() };
+    Vector::named("every_type.bin", "caf\u{e9}", facts, Vec::new(), Body { arrays, value, ..nothing() })
 }
 
 /// Every kind of node, at the lengths up to 256 where MessagePack changes its encoding.
@@ -144,8 +165,18 @@ fn every_node() -> Vector {
     ]);
     let value = Tree::List(vec![Tree::List(lists.into()), map(0), map(15), map(16), odd_keys]);
     let tags = ["", "one", "zwei \u{fc}", "one"].map(str::to_owned).into();
-    let body = Body { created: -1, tags, meta, arrays: vec![inline(DType::Int16, &[2], Order::C)], value, ..nothing() };
-    Vector::named("every_node.bin", "\u{1f980}\u{200d}\u{1f30a}", Vec::new(), body)
+    let origin = Some(Origin {
+        namespace: "sim/\u{fc}".into(),
+        function: Some("step".into()),
+        version: Some("3".into()),
+        key: Some(Tree::Map(vec![("x".into(), Tree::Array(ArrayIndex(0))), ("n".into(), Tree::Int(1))])),
+        host: Some("node".into()),
+        user: None,
+    });
+    let facts = Facts { sequence: u64::MAX, created: -1, expires: Some(0), compute_ns: 1, pinned: true };
+    let arrays = vec![inline(DType::Int16, &[2], Order::C)];
+    let body = Body { tags, meta, origin, arrays, value, ..nothing() };
+    Vector::named("every_node.bin", "\u{1f980}\u{200d}\u{1f30a}", facts, Vec::new(), body)
 }
 
 /// Arrays in blobs and inline, one blob under two types, one array twice, one that nothing names, byte strings.
@@ -175,8 +206,9 @@ fn bundle() -> Vector {
     Vector::named(
         "bundle.bin",
         "\u{65e5}\u{672c}\u{8a9e}",
+        Facts { created: 1, ..Facts::default() },
         blobs,
-        Body { created: 1, tags, arrays, value, ..nothing() },
+        Body { tags, encoding: "other-1.0_x".into(), arrays, value, ..nothing() },
     )
 }
 
@@ -192,10 +224,12 @@ fn bounds() -> Vector {
     ];
     // The map of the body is the first container, and this list the 64th.
     let deep = (0..62).fold(Tree::List(Vec::new()), |tree, _| Tree::List(vec![tree]));
-    let body = Body { created: i64::MAX, arrays, value: deep, ..nothing() };
+    let facts = Facts { created: i64::MAX, expires: Some(i64::MAX - 1), ..Facts::default() };
+    let body = Body { arrays, value: deep, ..nothing() };
     Vector {
         file: "bounds.bin",
         key: Key::from_bytes(std::array::from_fn(|at| u8::try_from(at).unwrap())),
+        facts,
         blobs: Vec::new(),
         body,
     }
@@ -206,13 +240,22 @@ fn journal_frames() -> Vec<Vec<Digest>> {
 }
 
 fn settings() -> Settings {
-    Settings::new(ArraySettings { inline_max: 1024, inline_total: 8192 }, true)
+    let arrays = ArraySettings { inline_max: 1024, inline_total: 8192 };
+    let limits = Limits { bytes: Some(1 << 40), entries: Some(9), age: Some(0), policy: Policy::Cost };
+    Settings { limits, ..Settings::new(arrays, true) }
+}
+
+fn ledger() -> Ledger {
+    let (counted_bytes, counted_entries) = (4_000_000_000, 6);
+    let sequence = 1_700_000_000_123_456_790;
+    Ledger { sequence, bytes: 5_000_000_000, entries: 7, counted_bytes, counted_entries, culled: 3 }
 }
 
 /// Every file of the vectors, by name.
 fn files() -> BTreeMap<&'static str, Vec<u8>> {
     let mut files: BTreeMap<_, _> = vectors().iter().map(|vector| (vector.file, vector.encode())).collect();
     files.insert("journal.bin", journal_frames().iter().flat_map(|frame| journal::encode_frame(frame)).collect());
+    files.insert("ledger.bin", ledger().encode().to_vec());
     files.insert("settings.toml", settings().encode().into_bytes());
     let listed = serde_json::to_string_pretty(&listing()).unwrap() + "\n";
     files.insert("vectors.json", listed.into_bytes());
@@ -238,25 +281,38 @@ fn listing() -> Value {
         "blobs": blobs,
         "manifests": manifests,
         "journal": { "file": "journal.bin", "frames": frames },
-        "settings": { "file": "settings.toml", "inline_max": 1024, "inline_total": 8192, "shared": true },
+        "settings": {
+            "file": "settings.toml", "inline_max": 1024, "inline_total": 8192, "shared": true,
+            "limits": { "bytes": 1_u64 << 40, "entries": 9, "age": 0, "policy": "cost" },
+        },
+        "ledger": {
+            "file": "ledger.bin", "sequence": ledger().sequence, "bytes": ledger().bytes,
+            "entries": ledger().entries, "counted_bytes": ledger().counted_bytes,
+            "counted_entries": ledger().counted_entries, "culled": ledger().culled,
+        },
     })
 }
 
 fn manifest_json(vector: &Vector) -> Value {
-    let encoded = vector.body.encode().unwrap();
-    let head = vector.head(&encoded);
-    let body = &vector.body;
+    let head = vector.head(&vector.body());
+    let (body, facts) = (&vector.body, &vector.facts);
     let blobs: Vec<_> =
         vector.blobs.iter().map(|blob| json!({ "digest": blob.digest.to_string(), "bytes": blob.len })).collect();
     let arrays: Vec<_> = (0..body.arrays.len())
         .map(|at| {
-            let mut facts = facts(vector, at);
+            let mut array = array_json(vector, at);
             if let Data::Inline(Inline(bytes)) = &body.arrays[at].data {
-                facts["hex"] = hex(bytes).into();
+                array["hex"] = hex(bytes).into();
             }
-            facts
+            array
         })
         .collect();
+    let origin = body.origin.as_ref().map(|origin| {
+        json!({
+            "namespace": origin.namespace, "function": origin.function, "version": origin.version,
+            "key": origin.key.as_ref().map(|key| tree_json(vector, key)), "host": origin.host, "user": origin.user,
+        })
+    });
     json!({
         "file": vector.file,
         "key": vector.key.to_string(),
@@ -265,9 +321,15 @@ fn manifest_json(vector: &Vector) -> Value {
         "body_bytes": head.body_len,
         "blobs": blobs,
         "name": body.name,
-        "created": body.created,
+        "encoding": body.encoding,
+        "sequence": facts.sequence,
+        "created": facts.created,
+        "expires": facts.expires,
+        "compute_ns": facts.compute_ns,
+        "pinned": facts.pinned,
         "tags": body.tags,
         "meta": map_json(vector, body.meta.iter().map(|(key, value)| (Value::from(key.as_str()), value))),
+        "origin": origin,
         "arrays": arrays,
         "value": tree_json(vector, &body.value),
     })
@@ -278,7 +340,7 @@ fn hex(bytes: &[u8]) -> String {
     digits.map(|digit| char::from_digit(digit.into(), 16).unwrap()).collect()
 }
 
-fn facts(vector: &Vector, at: usize) -> Value {
+fn array_json(vector: &Vector, at: usize) -> Value {
     let record = &vector.body.arrays[at];
     let mut facts = json!({
         "dtype": record.dtype.name(),
@@ -306,8 +368,8 @@ fn tree_json(vector: &Vector, tree: &Tree) -> Value {
         Tree::Bytes(bytes) => json!({ "$binary": hex(bytes) }),
         Tree::List(items) => items.iter().map(|item| tree_json(vector, item)).collect(),
         Tree::Map(pairs) => map_json(vector, pairs.iter().map(|(key, value)| (tree_json(vector, key), value))),
-        Tree::Array(at) => json!({ "$array": facts(vector, at.0 as usize) }),
-        Tree::Payload(at) => json!({ "$bytes": facts(vector, at.0 as usize) }),
+        Tree::Array(at) => json!({ "$array": array_json(vector, at.0 as usize) }),
+        Tree::Payload(at) => json!({ "$bytes": array_json(vector, at.0 as usize) }),
     }
 }
 
@@ -340,21 +402,22 @@ fn the_parsers_read_the_vectors_as_what_they_were_made_of() {
         let bytes = &files[vector.file];
         let (head, body) = bytes.split_at(Head::len_from_prefix(bytes).unwrap());
         let parsed = Head::parse(head).unwrap();
-        assert_eq!(parsed, vector.head(body), "{}", vector.file);
-        parsed.check_body(body).unwrap();
-        assert_eq!(Body::parse(body, &parsed.blobs).unwrap(), vector.body, "{}", vector.file);
+        assert_eq!(parsed, vector.head(&vector.body()), "{}", vector.file);
+        let body = parsed.open_body(body).unwrap();
+        assert_eq!(Body::parse(&body, &parsed.blobs).unwrap(), vector.body, "{}", vector.file);
     }
     let mut digests = Vec::new();
     let journal = &files["journal.bin"];
     assert_eq!(journal::parse_frames(journal, &mut digests), (journal.len(), None));
     assert_eq!(digests, journal_frames().concat());
     assert_eq!(Settings::parse(&files["settings.toml"]).unwrap(), settings());
+    assert_eq!(Ledger::parse(&files["ledger.bin"]).unwrap(), ledger());
 }
 
 #[test]
 fn the_outline_in_the_format_text_is_the_smallest_vector() {
     let body = outline().body.encode().unwrap();
-    assert_eq!(body.len(), 0x2b);
-    assert_eq!(outline().encode().len(), 160 + 0x2b);
-    assert_eq!(body[..6], *b"\x86\xa4name");
+    assert_eq!(body.len(), 0x38);
+    assert_eq!(outline().encode().len(), 192 + 0x38);
+    assert_eq!(body[..6], *b"\x87\xa4name");
 }

@@ -35,6 +35,10 @@ impl<'a> Wire<'a> {
         self.array(field).map(u64::from_le_bytes)
     }
 
+    pub(super) fn i64(&mut self, field: &'static str) -> Result<i64, Fault> {
+        self.array(field).map(i64::from_le_bytes)
+    }
+
     pub(super) fn zeros<const N: usize>(&mut self, field: &'static str) -> Result<(), Fault> {
         match self.array::<N>(field)? {
             bytes if bytes == [0; N] => Ok(()),

@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use crate::digest::Digest;
 use crate::error::Result;
-use crate::format::head::BlobRef;
+use crate::format::head::{BlobRef, Head};
 use crate::layout;
 use crate::store::{Manifest, Store};
 
@@ -16,6 +16,8 @@ pub(crate) struct Marks {
     pub(crate) live: Vec<BlobRef>,
     /// Bytes as entries name them: a blob that two name counts twice.
     pub(crate) named_bytes: u64,
+    /// Bytes of all manifests.
+    pub(crate) manifest_bytes: u64,
 }
 
 impl Marks {
@@ -27,13 +29,13 @@ impl Marks {
         self.live.iter().map(|blob| blob.len).sum()
     }
 
-    fn of_heads(heads: Vec<Vec<BlobRef>>) -> Self {
-        let entries = heads.len() as u64;
-        let mut live: Vec<BlobRef> = heads.into_iter().flatten().collect();
+    fn of_heads(heads: Vec<Head>) -> Self {
+        let (entries, manifest_bytes) = (heads.len() as u64, heads.iter().map(Head::manifest_len).sum());
+        let mut live: Vec<BlobRef> = heads.into_iter().flat_map(|head| head.blobs).collect();
         let named_bytes = live.iter().map(|blob| blob.len).sum();
         live.sort_unstable();
         live.dedup();
-        Marks { entries, live, named_bytes }
+        Marks { entries, live, named_bytes, manifest_bytes }
     }
 
     fn merge(parts: Vec<Marks>) -> Self {
@@ -41,6 +43,7 @@ impl Marks {
         for part in parts {
             all.entries += part.entries;
             all.named_bytes += part.named_bytes;
+            all.manifest_bytes += part.manifest_bytes;
             all.live.extend(part.live);
         }
         all.live.sort_unstable();
@@ -62,7 +65,6 @@ impl Store {
             .iter()
             // An entry that has gone since it was listed was removed, or replaced by a commit that told the journal.
             .filter_map(|key| Manifest::read_head(self, key).transpose())
-            .map(|head| head.map(|head| head.blobs))
             .collect();
         heads.map(Marks::of_heads)
     }

@@ -11,8 +11,9 @@ mod sweep;
 use std::time::Duration;
 
 use crate::digest::Digest;
-use crate::disk;
+use crate::disk::{self, ExclusiveGuard};
 use crate::error::{Error, Result};
+use crate::layout;
 use crate::store::Store;
 
 pub(crate) use journal::Journal;
@@ -93,6 +94,8 @@ pub struct GcReport {
     pub blobs_removed: u64,
     /// Bytes of those.
     pub bytes_freed: u64,
+    /// Bytes of all manifests.
+    pub manifest_bytes: u64,
     /// Bytes that entries name beyond what is stored: what sharing saves.
     pub bytes_shared: u64,
     /// Number of blobs that no entry named at first, and that a commit needed before they were removed.
@@ -138,7 +141,13 @@ impl Store {
     pub fn gc(&self, options: &GcOptions) -> Result<GcReport> {
         self.check_writable()?;
         self.check_locks(options.alone)?;
-        sweep::run(self, options)
+        let collector = self.root().lock_exclusive(&layout::COLLECTOR, options.wait)?;
+        self.gc_holding(&collector, options)
+    }
+
+    /// The same for who holds the collector's lock already.
+    pub(crate) fn gc_holding(&self, collector: &ExclusiveGuard, options: &GcOptions) -> Result<GcReport> {
+        sweep::run(self, collector, options)
     }
 
     pub(crate) fn check_locks(&self, alone: bool) -> Result<()> {

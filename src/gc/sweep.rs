@@ -12,15 +12,17 @@ use crate::store::{Store, make_reserve};
 /// For how long a batch keeps committers out.
 const BATCH: Duration = Duration::from_millis(5);
 
-pub(super) fn run(store: &Store, options: &GcOptions) -> Result<GcReport> {
+pub(super) fn run(store: &Store, collector: &ExclusiveGuard, options: &GcOptions) -> Result<GcReport> {
     let start = Instant::now();
-    let collector = store.root().lock_exclusive(&layout::COLLECTOR, options.wait)?;
     let mut sweep = Sweep { store, options, collector, report: GcReport::default() };
+    let before = store.ledger();
     let swept = sweep.sweep();
     // Also after a failure: nothing is being swept any more, so nobody needs to tell; and what is in the trash was
     // garbage when it was put there, inside the gate.
     let closed = sweep.finish();
     swept.and(closed)?;
+    let report = &sweep.report;
+    store.note_count(&before, report.bytes_kept + report.manifest_bytes, report.entries);
     sweep.report.elapsed = start.elapsed();
     Ok(sweep.report)
 }
@@ -28,17 +30,17 @@ pub(super) fn run(store: &Store, options: &GcOptions) -> Result<GcReport> {
 struct Sweep<'a> {
     store: &'a Store,
     options: &'a GcOptions,
-    collector: ExclusiveGuard,
+    collector: &'a ExclusiveGuard,
     report: GcReport,
 }
 
 impl Sweep<'_> {
     fn sweep(&mut self) -> Result<()> {
         self.empty_trash()?;
-        self.report.private_dirs_removed = remove_dead_private_dirs(self.store.root(), &self.collector)?;
+        self.report.private_dirs_removed = remove_dead_private_dirs(self.store.root(), self.collector)?;
         match self.sweep_beside_others() {
             Err(error) if error.is_full() => {
-                self.store.root().unlink(&layout::RESERVE, &self.collector)?;
+                self.store.root().unlink(&layout::RESERVE, self.collector)?;
                 match self.sweep_beside_others() {
                     Err(error) if error.is_full() => self.sweep_at_once(),
                     swept => swept,
@@ -49,9 +51,9 @@ impl Sweep<'_> {
     }
 
     fn finish(&mut self) -> Result<()> {
-        Journal::close(self.store, &self.collector)?;
+        Journal::close(self.store, self.collector)?;
         self.empty_trash()?;
-        make_reserve(self.store.root(), &self.collector)
+        make_reserve(self.store.root(), self.collector)
     }
 
     fn sweep_beside_others(&mut self) -> Result<()> {
@@ -79,6 +81,7 @@ impl Sweep<'_> {
         self.report.entries = marks.entries;
         self.report.blobs_kept = marks.live.len() as u64;
         self.report.bytes_kept = live_bytes;
+        self.report.manifest_bytes = marks.manifest_bytes;
         self.report.bytes_shared = marks.named_bytes - live_bytes;
         Ok(candidates)
     }
@@ -130,7 +133,7 @@ impl Sweep<'_> {
     fn empty_trash(&self) -> Result<()> {
         let root = self.store.root();
         for listed in root.list(&layout::TRASH)? {
-            root.unlink(&layout::TRASH.child(&listed.name), &self.collector)?;
+            root.unlink(&layout::TRASH.child(&listed.name), self.collector)?;
         }
         Ok(())
     }

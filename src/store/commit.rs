@@ -9,7 +9,8 @@ use super::{Manifest, Store};
 use crate::disk::{FileId, Linked, SealedFile, SharedGuard, Time, random_bits};
 use crate::error::{Error, Result};
 use crate::format::body::Body;
-use crate::format::head::{BlobRef, EntryId, Head, MAX_BLOBS, MAX_BODY_LEN};
+use crate::format::codec::{Packed, pack};
+use crate::format::head::{BlobRef, EntryId, Facts, Head, MAX_BLOBS, MAX_BODY_LEN};
 use crate::format::journal;
 use crate::key::Key;
 use crate::layout;
@@ -29,7 +30,8 @@ pub(crate) enum Expect {
 /// An entry about to be published.
 pub(crate) struct Commit {
     pub(crate) key: Key,
-    pub(crate) body: Vec<u8>,
+    pub(crate) facts: Facts,
+    pub(crate) body: Packed,
     pub(crate) blobs: Blobs,
     pub(crate) expect: Expect,
     /// An entry to remove in the same gate section, once the new one is visible.
@@ -101,16 +103,17 @@ impl Store {
     }
 
     /// Encodes the body of an entry, if it is within the limits of the format.
-    pub(crate) fn encode(body: &Body, key: &Key) -> Result<Vec<u8>> {
+    pub(crate) fn encode(body: &Body, key: &Key) -> Result<Packed> {
         let reason = "it is nested too deep or has too many parts: blobs-format.md section 7 has the limits";
-        body.encode().map_err(|_| Error::Invalid { what: "value", given: key.to_string(), reason })
+        let bytes = body.encode().map_err(|_| Error::Invalid { what: "value", given: key.to_string(), reason })?;
+        check_limit("the manifest", bytes.len() as u64, MAX_BODY_LEN)?;
+        Ok(pack(bytes))
     }
 
     fn new_head(&self, commit: &Commit) -> Result<Head> {
         let blobs = commit.blobs.refs();
         check_limit("the number of blobs", blobs.len() as u64, u64::from(MAX_BLOBS))?;
-        check_limit("the manifest", commit.body.len() as u64, MAX_BODY_LEN)?;
-        Ok(Head::of_body(commit.key, EntryId(random_bits()), self.0.boot, blobs, &commit.body))
+        Ok(Head::of_body(commit.key, EntryId(random_bits()), self.0.boot, commit.facts, blobs, &commit.body))
     }
 
     /// Puts the content of all new files on disk, beside one another: a disk that syncs several at once takes little
@@ -128,9 +131,9 @@ impl Store {
         manifest
     }
 
-    fn write_manifest(&self, head: &Head, body: &[u8]) -> Result<SealedFile> {
+    fn write_manifest(&self, head: &Head, body: &Packed) -> Result<SealedFile> {
         let mut bytes = head.encode();
-        bytes.extend_from_slice(body);
+        bytes.extend_from_slice(&body.bytes);
         let mut file = self.private_dir()?.file()?;
         file.write(&bytes)?;
         file.seal(Time::Now)

@@ -6,18 +6,23 @@ use super::commit::Blobs;
 use super::{Commit, EntryInfo, Expect, Manifest, Outcome, Store};
 use crate::error::{Error, Result};
 use crate::format::body::{Body, has_arrays};
-use crate::format::head::EntryId;
+use crate::format::head::{EntryId, Facts};
 use crate::format::tree::Tree;
 use crate::key::{Address, Key};
 use crate::layout;
 
-/// The part of an entry that may change while its value stays: tags and the user's metadata.
+/// The part of an entry that may change while its value stays.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Labels {
     /// Short words to find the entry by.
     pub tags: Vec<String>,
     /// The user's own metadata. Values name no arrays.
     pub meta: BTreeMap<String, Tree>,
+    /// When a cache stops handing the value out, in nanoseconds since 1970-01-01 00:00 UTC; `None`: never.
+    pub expires: Option<i64>,
+    /// No policy removes the entry.
+    pub pinned: bool,
 }
 
 impl Labels {
@@ -47,18 +52,25 @@ impl Store {
         self.remove_checked(judged.key(), Some(judged.head.id))
     }
 
+    /// Removes an entry if it is still the one that was judged, and leaves it to the collector that comes next to sync
+    /// its directory.
+    pub(crate) fn evict_judged(&self, key: Key, judged: EntryId) -> Result<bool> {
+        self.unlink_entry(key, Some(judged))
+    }
+
+    fn unlink_entry(&self, key: Key, judged: Option<EntryId>) -> Result<bool> {
+        let _gate = self.enter_gate()?;
+        let locks = self.lock_keys(&[key])?;
+        let same = match judged {
+            None => true,
+            Some(id) => self.entry_id(&key)? == Some(id),
+        };
+        Ok(same && self.root().unlink(&layout::entry(&key), locks.proof())?)
+    }
+
     fn remove_checked(&self, key: Key, judged: Option<EntryId>) -> Result<bool> {
         self.check_writable()?;
-        let rel = layout::entry(&key);
-        let removed = {
-            let _gate = self.enter_gate()?;
-            let locks = self.lock_keys(&[key])?;
-            let same = match judged {
-                None => true,
-                Some(id) => self.entry_id(&key)? == Some(id),
-            };
-            same && self.root().unlink(&rel, locks.proof())?
-        };
+        let removed = self.unlink_entry(key, judged)?;
         if removed {
             self.sync_entries(&[Some(key)])?;
         }
@@ -99,8 +111,13 @@ impl Store {
             let Some(manifest) = self.read_whole(&source)? else { return Ok(false) };
             let body = Body { name: to.name().map(str::to_owned), ..manifest.body };
             let id = manifest.head.id;
+            let facts = match remove {
+                true => manifest.head.facts,
+                false => Facts { sequence: self.register_put(manifest.head.manifest_len()), ..manifest.head.facts },
+            };
             let commit = Commit {
                 key: target,
+                facts,
                 body: Self::encode(&body, &target)?,
                 blobs: Blobs::Of { entry: source, id, blobs: manifest.head.blobs },
                 expect: if replace { Expect::Anything } else { Expect::Absent },
@@ -121,13 +138,15 @@ impl Store {
         let key = address.into().key()?;
         loop {
             let Some(manifest) = self.read_whole(&key)? else { return Ok(false) };
-            let mut labels = Labels { tags: manifest.body.tags, meta: manifest.body.meta };
+            let Facts { expires, pinned, .. } = manifest.head.facts;
+            let mut labels = Labels { tags: manifest.body.tags, meta: manifest.body.meta, expires, pinned };
             change(&mut labels);
             labels.check()?;
             let body = Body { tags: labels.tags, meta: labels.meta, ..manifest.body };
             let id = manifest.head.id;
             let commit = Commit {
                 key,
+                facts: Facts { expires: labels.expires, pinned: labels.pinned, ..manifest.head.facts },
                 body: Self::encode(&body, &key)?,
                 blobs: Blobs::Of { entry: key, id, blobs: manifest.head.blobs },
                 expect: Expect::Same(id),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
+use std::time::Duration;
 
 use super::Store;
 use crate::digest::Digest;
@@ -34,7 +35,7 @@ impl Manifest {
         let head = read_head(&mut file, &rel, store, key)?;
         let mut body = Vec::new();
         (&file).take(MAX_BODY_LEN + 1).read_to_end(&mut body).at("read", path())?;
-        let checked = head.check_body(&body).and_then(|()| Body::parse(&body, &head.blobs));
+        let checked = head.open_body(&body).and_then(|body| Body::parse(&body, &head.blobs));
         let body = checked.map_err(|fault| fault.at(path()))?;
         check_name(&body, key).map_err(|fault| fault.at(path()))?;
         Ok(Some(Manifest { head, body, file, modified }))
@@ -47,6 +48,16 @@ impl Manifest {
             Some(mut file) => read_head(&mut file, &rel, store, key).map(Some),
             None => Ok(None),
         }
+    }
+}
+
+impl Manifest {
+    /// Reads and checks the head, and the time of last use.
+    pub(crate) fn read_head_and_use(store: &Store, key: &Key) -> Result<Option<(Head, i64)>> {
+        let rel = layout::entry(key);
+        let Some(mut file) = store.root().open_file(&rel)? else { return Ok(None) };
+        let head = read_head(&mut file, &rel, store, key)?;
+        Ok(Some((head, store.root().look_at(&file, &rel)?.modified)))
     }
 }
 
@@ -122,9 +133,71 @@ impl EntryInfo {
         self.name().map_or_else(|| self.key().to_string(), str::to_owned)
     }
 
-    /// When its value was put, in nanoseconds since 1970-01-01 00:00 UTC. Rewriting tags or names keeps it.
+    /// When its value was put, in nanoseconds since 1970-01-01 00:00 UTC. Changing labels or name keeps it.
     pub fn created(&self) -> i64 {
-        self.body.created
+        self.head.facts.created
+    }
+
+    /// When a cache stops handing it out, in nanoseconds since 1970-01-01 00:00 UTC; `None`: never. A store hands it
+    /// out all the same, until it is culled.
+    pub fn expires(&self) -> Option<i64> {
+        self.head.facts.expires
+    }
+
+    /// Whether its time is over at `now`, in nanoseconds since 1970-01-01 00:00 UTC.
+    pub fn is_expired_at(&self, now: i64) -> bool {
+        self.expires().is_some_and(|time| time <= now)
+    }
+
+    /// How long computing the value took; `None` where that is not known.
+    pub fn compute_time(&self) -> Option<Duration> {
+        Some(self.head.facts.compute_ns).filter(|&ns| ns > 0).map(Duration::from_nanos)
+    }
+
+    /// Whether no policy removes it.
+    pub fn is_pinned(&self) -> bool {
+        self.head.facts.pinned
+    }
+
+    /// Its place in the order in which the values of this store were put: later ones have higher numbers, also across
+    /// processes. Replacing a value gives a new number; renaming and relabelling keep it.
+    pub fn sequence(&self) -> u64 {
+        self.head.facts.sequence
+    }
+
+    /// How the value is encoded: `tree` for what this library loads, else a word of another program.
+    pub fn encoding(&self) -> &str {
+        &self.body.encoding
+    }
+
+    /// The cache namespace the value was computed in; `None` if it was just put.
+    pub fn namespace(&self) -> Option<&str> {
+        self.body.origin.as_ref().map(|origin| &*origin.namespace)
+    }
+
+    /// The function that computed it, as it was named to the cache.
+    pub fn function(&self) -> Option<&str> {
+        self.body.origin.as_ref()?.function.as_deref()
+    }
+
+    /// The version of that function's code.
+    pub fn version(&self) -> Option<&str> {
+        self.body.origin.as_ref()?.version.as_deref()
+    }
+
+    /// What its key was made of, as far as that is kept.
+    pub fn key_parts(&self) -> Option<&Tree> {
+        self.body.origin.as_ref()?.key.as_ref()
+    }
+
+    /// The machine it was computed on.
+    pub fn host(&self) -> Option<&str> {
+        self.body.origin.as_ref()?.host.as_deref()
+    }
+
+    /// The user who computed it.
+    pub fn user(&self) -> Option<&str> {
+        self.body.origin.as_ref()?.user.as_deref()
     }
 
     /// When it was last read, in seconds since 1970-01-01 00:00 UTC: noted once a minute at most, and may be lost.
@@ -154,7 +227,7 @@ impl EntryInfo {
 
     /// The length of the manifest itself, in bytes.
     pub fn manifest_bytes(&self) -> u64 {
-        self.head.encode().len() as u64 + self.head.body_len
+        self.head.manifest_len()
     }
 
     /// Digest and length of every blob the entry needs, each once.

@@ -2,11 +2,15 @@
 
 mod blob;
 mod commit;
+mod counters;
 mod create;
 mod edit;
 mod entry;
 mod gate;
+mod ledger;
+mod limits;
 mod list;
+mod query;
 
 use std::fmt;
 use std::path::Path;
@@ -31,6 +35,7 @@ pub use edit::Labels;
 pub(crate) use entry::Manifest;
 pub use entry::{ArrayInfo, EntryInfo};
 pub use list::Entries;
+pub use query::Query;
 
 /// How long a committer waits for a lock unless it is told otherwise.
 const LOCK_WAIT: Duration = Duration::from_secs(30);
@@ -169,6 +174,7 @@ impl StoreOptions {
         let refused_feature = settings.forbids_writing().map(str::to_owned);
         Ok(Store(Arc::new(Inner {
             root,
+            limits: Mutex::new(limits::Known::new(settings.limits)),
             settings,
             read_only: self.read_only,
             refused_feature,
@@ -200,6 +206,7 @@ pub struct Store(Arc<Inner>);
 struct Inner {
     root: Root,
     settings: Settings,
+    limits: Mutex<limits::Known>,
     read_only: bool,
     refused_feature: Option<String>,
     mapping: MapPolicy,

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io::{self, Read, Seek, SeekFrom};
+use std::time::Duration;
 
 use ndarray::{ArrayRef, Dimension};
 
@@ -10,8 +11,10 @@ use crate::digest::Digest;
 use crate::disk;
 use crate::dtype::{DType, Element};
 use crate::error::{At, Error, Result};
-use crate::format::body::{ArrayRecord, Body, Data, Inline, MAX_RANK, Order, byte_len, fits};
-use crate::format::head::BlobRef;
+use crate::format::body::{
+    ArrayRecord, Body, Data, Inline, MAX_RANK, Order, Origin, TREE, byte_len, check_encoding, fits,
+};
+use crate::format::head::{BlobRef, Facts, Head};
 use crate::format::tree::{ArrayIndex, Tree};
 use crate::key::Address;
 use crate::store::{Blobs, Commit, Expect, Labels, MAX_HELD, Outcome, PutReport, Staged, Store, hash};
@@ -81,7 +84,14 @@ pub struct Writer {
     /// Where in `staged` each blob is.
     places: HashMap<Digest, usize>,
     inline_bytes: u64,
+    /// Bytes of the staged blobs.
+    blob_bytes: u64,
+    /// The store's limit.
+    limit: Option<u64>,
     labels: Labels,
+    encoding: String,
+    origin: Option<Origin>,
+    compute_ns: u64,
 }
 
 impl Writer {
@@ -92,7 +102,12 @@ impl Writer {
             staged: Vec::new(),
             places: HashMap::new(),
             inline_bytes: 0,
+            blob_bytes: 0,
+            limit: store.limits().ok().and_then(|limits| limits.bytes),
             labels: Labels::default(),
+            encoding: TREE.to_owned(),
+            origin: None,
+            compute_ns: 0,
         }
     }
 
@@ -106,6 +121,35 @@ impl Writer {
     pub fn meta(&mut self, key: impl Into<String>, value: impl Into<Tree>) -> &mut Self {
         self.labels.meta.insert(key.into(), value.into());
         self
+    }
+
+    /// Sets when caches stop handing the value out, in nanoseconds since 1970-01-01 00:00 UTC; `None`, the default: never.
+    pub fn expires(&mut self, time: Option<i64>) -> &mut Self {
+        self.labels.expires = time;
+        self
+    }
+
+    /// Keeps every policy from removing the entry.
+    pub fn pin(&mut self, pinned: bool) -> &mut Self {
+        self.labels.pinned = pinned;
+        self
+    }
+
+    /// Notes how long computing the value took: what a hit saves, and what a policy by cost weighs.
+    pub fn compute_time(&mut self, time: Duration) -> &mut Self {
+        self.compute_ns = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        self
+    }
+
+    /// Says that the tree stands for the value in a way of its own, which only who knows that word can undo: a list of
+    /// a byte string and the buffers beside it, for instance. `tree`, the default, is the value itself.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] unless the word has 1 to 64 bytes of ASCII letters, digits, `-`, `.` and `_`.
+    pub fn encoding(&mut self, word: &str) -> Result<&mut Self> {
+        check_encoding(word)?;
+        word.clone_into(&mut self.encoding);
+        Ok(self)
     }
 
     /// Adds an array of any rank. One that lies in C or Fortran order without gaps is stored as it lies, without a
@@ -223,6 +267,7 @@ impl Writer {
 
     fn bytes_of(&mut self, dtype: DType, shape: Vec<u64>, order: Order, bytes: &[u8]) -> Result<ArrayIndex> {
         check_rank(&shape)?;
+        self.check_limit(bytes.len() as u64)?;
         if self.fits_inline(bytes.len() as u64) {
             self.inline_bytes += bytes.len() as u64;
             let data = Data::Inline(Inline(bytes.to_vec()));
@@ -234,6 +279,14 @@ impl Writer {
             None => self.hold(self.store.stage_bytes(blob, bytes)?)?,
         };
         Ok(self.push_blob(dtype, shape, order, place))
+    }
+
+    /// A value that alone is over the store's limit is refused before more of it is written.
+    fn check_limit(&self, size: u64) -> Result<()> {
+        match self.limit {
+            Some(limit) if size > limit => Err(Error::TooLarge { what: "the value", size, limit }),
+            _ => Ok(()),
+        }
     }
 
     fn fits_inline(&self, len: u64) -> bool {
@@ -276,6 +329,8 @@ impl Writer {
         }
         // A file that is not sealed is open, and a process may have only so many.
         let staged = if self.may_hold() { staged } else { staged.seal()? };
+        self.blob_bytes += staged.blob.len;
+        self.check_limit(self.blob_bytes)?;
         self.places.insert(staged.blob.digest, self.staged.len());
         self.staged.push(staged);
         Ok(self.staged.len() - 1)
@@ -313,16 +368,22 @@ impl Writer {
         self.labels.check()?;
         self.check_value(&value)?;
         let shared = self.count_shared();
-        let Writer { store, arrays, staged, inline_bytes, labels, .. } = self;
+        let Writer { store, arrays, staged, inline_bytes, labels, encoding, origin, compute_ns, .. } = self;
         let (staged, places) = sort(staged);
         let arrays = arrays.into_iter().map(|(record, at)| place(record, at.map(|at| places[at]))).collect();
         let name = address.name().map(str::to_owned);
-        let body = Body { name, created: disk::now_ns(), tags: labels.tags, meta: labels.meta, arrays, value };
-        let commit =
-            Commit { key, body: Store::encode(&body, &key)?, blobs: Blobs::Staged(staged), expect, remove: None };
+        let body = Body { name, encoding, tags: labels.tags, meta: labels.meta, origin, arrays, value };
+        let body = Store::encode(&body, &key)?;
+        let sequence = store.register_put(shared.new_bytes + Head::len(staged.len()) + body.bytes.len() as u64);
+        let facts =
+            Facts { sequence, created: disk::now_ns(), expires: labels.expires, compute_ns, pinned: labels.pinned };
+        let commit = Commit { key, facts, body, blobs: Blobs::Staged(staged), expect, remove: None };
         match store.commit(commit)? {
             Outcome::Changed => Ok(None),
-            Outcome::Published { replaced } => Ok(Some(PutReport { key, replaced, inline_bytes, ..shared })),
+            Outcome::Published { replaced } => {
+                store.stay_within_limits(sequence);
+                Ok(Some(PutReport { key, replaced, inline_bytes, ..shared }))
+            }
         }
     }
 

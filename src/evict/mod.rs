@@ -1,0 +1,194 @@
+//! Removing entries by policy, so that a store stays within its limits.
+//!
+//! Evicting removes entries; only collecting frees what their blobs take. *Culling* is both in one run, under the
+//! collector's lock, so that there is one culler at a time.
+
+mod census;
+mod choose;
+
+use std::time::Duration;
+
+use census::Census;
+pub use choose::Reason;
+use choose::{Rules, choose};
+
+use crate::disk;
+use crate::error::Result;
+use crate::format::ledger::Ledger;
+use crate::format::settings::Limits;
+use crate::gc::{GcOptions, GcReport};
+use crate::key::Key;
+use crate::layout;
+use crate::store::Store;
+
+/// How a culler runs.
+///
+/// ```
+/// # let dir = tempfile::tempdir().unwrap();
+/// let store = ndstash::Store::create(dir.path().join("results"))?;
+/// for n in 0..10 {
+///     store.put(&format!("run/{n}"), &ndarray::Array1::<f64>::from_elem(100_000, f64::from(n)))?;
+/// }
+/// store.set_limits(|limits| limits.bytes = Some(4_000_000))?;
+/// let report = store.cull(&ndstash::CullOptions::new())?;
+/// assert_eq!(report.evicted.len(), 6);
+/// assert!(store.usage()?.blob_bytes < 4_000_000);
+/// assert!(store.contains("run/9")?, "the least recently used went first");
+/// # Ok::<(), ndstash::Error>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct CullOptions {
+    limits: Option<Limits>,
+    gc: GcOptions,
+    newest: Option<u64>,
+}
+
+impl CullOptions {
+    /// The store's own limits, and the defaults of [`GcOptions`].
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Other limits than the store's own, for this run alone.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = Some(limits);
+        self
+    }
+
+    /// How locks are waited for, and whether this process is alone; see [`GcOptions`].
+    #[must_use]
+    pub fn gc(mut self, gc: GcOptions) -> Self {
+        self.gc = gc;
+        self
+    }
+}
+
+/// An entry that a culler removed, or would remove.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Evicted {
+    /// The key it was filed under.
+    pub key: Key,
+    /// Why it had to go.
+    pub reason: Reason,
+    /// Bytes of its manifest and of all its blobs, shared or not.
+    pub bytes: u64,
+    /// How long its value had taken to compute, where that is known.
+    pub compute_time: Option<Duration>,
+}
+
+/// What a culler did.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct CullReport {
+    /// The entries that went, in that order. One that was replaced, renamed or relabelled meanwhile stays.
+    pub evicted: Vec<Evicted>,
+    /// Bytes of blobs that entries name, each once, and of manifests, before.
+    pub bytes_before: u64,
+    /// The same after. Of a plan, what is to be expected.
+    pub bytes_after: u64,
+    /// Number of entries before.
+    pub entries_before: u64,
+    /// The store is still over a limit: what is left is pinned or came just now.
+    pub still_over: bool,
+    /// What collecting did. Nothing, in a plan.
+    pub gc: GcReport,
+}
+
+impl Store {
+    /// Removes entries whose time is over, and those that the limits say are too many, and collects what only they
+    /// kept. Entries put since it began are never removed; those put since the last cull only if there is no other way.
+    /// Safe beside every other use of the store; whoever has a removed value open or mapped keeps it.
+    ///
+    /// # Errors
+    /// As [`gc`](Self::gc): what a damaged entry keeps is not known, so nothing is removed.
+    pub fn cull(&self, options: &CullOptions) -> Result<CullReport> {
+        self.check_writable()?;
+        self.check_locks(options.gc.alone)?;
+        let collector = self.root().lock_exclusive(&layout::COLLECTOR, options.gc.wait)?;
+        let mut before = Ledger::default();
+        self.amend_ledger(|ledger| before = *ledger);
+        let (census, mut report, victims) = self.judge(options, &before)?;
+        for (at, victim) in victims {
+            if self.evict_judged(victim.key, census.entries[at].id)? {
+                report.evicted.push(victim);
+            }
+        }
+        report.gc = self.gc_holding(&collector, &options.gc)?;
+        report.bytes_after = report.gc.bytes_kept + report.gc.manifest_bytes;
+        self.amend_ledger(|ledger| {
+            (ledger.culled, ledger.counted_bytes, ledger.counted_entries) =
+                (before.sequence, ledger.bytes, ledger.entries);
+        });
+        let gone: std::collections::HashSet<Key> = report.evicted.iter().map(|victim| victim.key).collect();
+        self.compact_counters(|key| !gone.contains(key));
+        Ok(report)
+    }
+
+    /// Tells what [`cull`](Self::cull) would remove, without writing or locking anything.
+    ///
+    /// # Errors
+    /// As [`cull`](Self::cull).
+    pub fn plan_cull(&self, options: &CullOptions) -> Result<CullReport> {
+        let (_, mut report, victims) = self.judge(options, &self.ledger())?;
+        report.evicted = victims.into_iter().map(|(_, victim)| victim).collect();
+        Ok(report)
+    }
+
+    fn judge(&self, options: &CullOptions, ledger: &Ledger) -> Result<(Census, CullReport, Vec<(usize, Evicted)>)> {
+        let limits = options.limits.map_or_else(|| self.limits(), Ok)?;
+        let exempt_from = options.newest.unwrap_or(ledger.sequence.saturating_add(1));
+        // Who asks for a cull means all there is; only one that a put has called spares what came since the last.
+        let culled = if options.newest.is_some() { ledger.culled } else { u64::MAX };
+        let rules = Rules { limits, now: disk::now_ns(), exempt_from, culled };
+        let mut census = Census::take(self)?;
+        let mut report = CullReport { bytes_before: census.bytes, ..CullReport::default() };
+        report.entries_before = census.entries.len() as u64;
+        let victims = choose(&mut census, &rules);
+        report.bytes_after = census.bytes;
+        report.still_over = rules.is_over(census.bytes, census.entries.len() - victims.len(), 100);
+        let victims = victims.into_iter().map(|(at, reason)| (at, census.describe(at, reason))).collect();
+        Ok((census, report, victims))
+    }
+
+    /// After a put: culls, if the ledger says that the store is over a limit. Whoever comes while another culls goes
+    /// on: that one sees to it. Nothing that goes wrong here is the put's concern.
+    pub(crate) fn stay_within_limits(&self, sequence: u64) {
+        let over = self.limits().is_ok_and(|limits| is_due(&limits, &self.ledger()));
+        if !over {
+            return;
+        }
+        let options = CullOptions { newest: Some(sequence), gc: GcOptions::new().wait(Duration::ZERO), limits: None };
+        match self.cull(&options) {
+            Ok(report) if report.still_over => {
+                tracing::warn!(store = %self.path().display(), bytes = report.bytes_after, "still over its limit: the rest is pinned or new");
+            }
+            Ok(_) => {}
+            Err(error) if error.is_busy() => {}
+            Err(error) => tracing::warn!(store = %self.path().display(), %error, "could not be culled"),
+        }
+    }
+}
+
+impl Census {
+    fn describe(&self, at: usize, reason: Reason) -> Evicted {
+        let entry = &self.entries[at];
+        let blobs: u64 = entry.blobs.iter().map(|&blob| self.blobs[blob as usize].len).sum();
+        let compute_time = Some(entry.facts.compute_ns).filter(|&ns| ns > 0).map(Duration::from_nanos);
+        Evicted { key: entry.key, reason, bytes: entry.manifest_len + blobs, compute_time }
+    }
+}
+
+/// Whether a put should cull: the ledger is over a limit, and has grown since the last count, which may have found that
+/// nothing more can go.
+fn is_due(limits: &Limits, ledger: &Ledger) -> bool {
+    let over = |now: u64, counted: u64, limit: Option<u64>| {
+        limit.is_some_and(|limit| now > limit && now - counted.min(now) >= limit / 10)
+    };
+    let aged = limits.age.is_some()
+        && ledger.entries.saturating_sub(ledger.counted_entries) > 100 + ledger.counted_entries / 10;
+    over(ledger.bytes, ledger.counted_bytes, limits.bytes)
+        || over(ledger.entries, ledger.counted_entries, limits.entries)
+        || aged
+}
