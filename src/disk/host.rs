@@ -31,6 +31,18 @@ pub(crate) fn boot_id() -> [u8; 16] {
     id
 }
 
+/// The name of this machine; `None` where it has none.
+pub(crate) fn host_name() -> Option<String> {
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    Some(name).filter(|name| !name.is_empty())
+}
+
+/// The name of the user, as the environment has it, else the number.
+pub(crate) fn user_name() -> Option<String> {
+    let named = ["USER", "LOGNAME"].iter().filter_map(|name| std::env::var(name).ok()).find(|name| !name.is_empty());
+    named.or_else(|| Some(rustix::process::getuid().as_raw().to_string()))
+}
+
 /// The owner that new files are given to: that of the directory, if this is root and it is another's.
 pub(super) fn other_owner(dir: &OwnedFd) -> io::Result<Option<(rustix::fs::Uid, rustix::fs::Gid)>> {
     let stat = rustix::fs::fstat(dir)?;

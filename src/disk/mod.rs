@@ -24,7 +24,7 @@ use std::sync::Arc;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, Timespec, Timestamps};
 use rustix::io::Errno;
 
-pub(crate) use host::{available_space, boot_id, now_ns, random_bits, untrusted_file_system};
+pub(crate) use host::{available_space, boot_id, host_name, now_ns, random_bits, untrusted_file_system, user_name};
 pub(crate) use lock::{ExclusiveGuard, SharedGuard};
 pub(crate) use positioned::{Positioned, WriterAt, copy_range};
 pub(crate) use private::{Linked, PrivateDir, PrivateFile, SealedFile, Time, remove_dead_private_dirs};

@@ -12,14 +12,17 @@ use census::Census;
 pub use choose::Reason;
 use choose::{Rules, choose};
 
-use crate::disk;
-use crate::error::Result;
+use crate::disk::{self, ExclusiveGuard};
+use crate::error::{Error, Result};
 use crate::format::ledger::Ledger;
 use crate::format::settings::Limits;
 use crate::gc::{GcOptions, GcReport};
 use crate::key::Key;
 use crate::layout;
 use crate::store::Store;
+
+/// How long a put that finds the store over its limit waits for whoever culls or collects.
+const CULL_WAIT: Duration = Duration::from_secs(5);
 
 /// How a culler runs.
 ///
@@ -107,15 +110,18 @@ impl Store {
         self.check_writable()?;
         self.check_locks(options.gc.alone)?;
         let collector = self.root().lock_exclusive(&layout::COLLECTOR, options.gc.wait)?;
-        let mut before = Ledger::default();
-        self.amend_ledger(|ledger| before = *ledger);
+        self.cull_holding(&collector, options)
+    }
+
+    fn cull_holding(&self, collector: &ExclusiveGuard, options: &CullOptions) -> Result<CullReport> {
+        let before = self.ledger();
         let (census, mut report, victims) = self.judge(options, &before)?;
         for (at, victim) in victims {
             if self.evict_judged(victim.key, census.entries[at].id)? {
                 report.evicted.push(victim);
             }
         }
-        report.gc = self.gc_holding(&collector, &options.gc)?;
+        report.gc = self.gc_holding(collector, &options.gc)?;
         report.bytes_after = report.gc.bytes_kept + report.gc.manifest_bytes;
         self.amend_ledger(|ledger| {
             (ledger.culled, ledger.counted_bytes, ledger.counted_entries) =
@@ -152,22 +158,33 @@ impl Store {
         Ok((census, report, victims))
     }
 
-    /// After a put: culls, if the ledger says that the store is over a limit. Whoever comes while another culls goes
-    /// on: that one sees to it. Nothing that goes wrong here is the put's concern.
+    /// After a put: culls, if the ledger says that the store is over a limit. Whoever comes while another culls waits
+    /// for that one, for a while: else those who put would run away from the one who culls. Nothing that goes wrong
+    /// here is the put's concern.
     pub(crate) fn stay_within_limits(&self, sequence: u64) {
-        let over = self.limits().is_ok_and(|limits| is_due(&limits, &self.ledger()));
-        if !over {
-            return;
-        }
-        let options = CullOptions { newest: Some(sequence), gc: GcOptions::new().wait(Duration::ZERO), limits: None };
-        match self.cull(&options) {
-            Ok(report) if report.still_over => {
-                tracing::warn!(store = %self.path().display(), bytes = report.bytes_after, "still over its limit: the rest is pinned or new");
+        let store = self.path().display();
+        match self.cull_if_due(sequence) {
+            Ok(Some(report)) if report.still_over => {
+                tracing::warn!(%store, bytes = report.bytes_after, "still over its limit: the rest is pinned or new");
             }
             Ok(_) => {}
-            Err(error) if error.is_busy() => {}
-            Err(error) => tracing::warn!(store = %self.path().display(), %error, "could not be culled"),
+            Err(error) if error.is_busy() => tracing::debug!(%store, %error, "over its limit, and not culled"),
+            Err(error) => tracing::warn!(%store, %error, "over its limit, and could not be culled"),
         }
+    }
+
+    fn cull_if_due(&self, sequence: u64) -> Result<Option<CullReport>> {
+        let is_due = || Ok::<_, Error>(is_due(&self.limits()?, &self.ledger()));
+        if !is_due()? {
+            return Ok(None);
+        }
+        self.check_locks(false)?;
+        let collector = self.root().lock_exclusive(&layout::COLLECTOR, CULL_WAIT)?;
+        if !is_due()? {
+            return Ok(None);
+        }
+        let options = CullOptions { newest: Some(sequence), ..CullOptions::default() };
+        self.cull_holding(&collector, &options).map(Some)
     }
 }
 

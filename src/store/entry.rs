@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::Store;
 use crate::digest::Digest;
+use crate::disk::Positioned;
 use crate::dtype::DType;
 use crate::error::{At, Error, Fault, Result};
 use crate::format::body::{Body, Data, Inline, Order};
@@ -25,17 +26,24 @@ pub(crate) struct Manifest {
     pub(crate) modified: i64,
 }
 
+/// How much of a manifest is read at once: most are shorter, and take one read.
+const FIRST_READ: usize = 4096;
+
 impl Manifest {
     /// Reads and checks an entry's manifest; `None` if there is no such entry.
     pub(crate) fn read(store: &Store, key: &Key) -> Result<Option<Self>> {
         let rel = layout::entry(key);
         let path = || store.root().full(&rel);
-        let Some(mut file) = store.root().open_file(&rel)? else { return Ok(None) };
+        let Some(file) = store.root().open_file(&rel)? else { return Ok(None) };
         let modified = store.root().look_at(&file, &rel)?.modified;
-        let head = read_head(&mut file, &rel, store, key)?;
-        let mut body = Vec::new();
-        (&file).take(MAX_BODY_LEN + 1).read_to_end(&mut body).at("read", path())?;
-        let checked = head.open_body(&body).and_then(|body| Body::parse(&body, &head.blobs));
+        let mut source = Positioned::new(&file);
+        let Start { head, mut rest, ended } = read_head(&mut source, &rel, store, key)?;
+        // One byte more than there should be, so that what follows is found.
+        let missing = (head.body_len + 1).saturating_sub(rest.len() as u64);
+        if !ended {
+            source.take(missing).read_to_end(&mut rest).at("read", path())?;
+        }
+        let checked = head.open_body(&rest).and_then(|body| Body::parse(&body, &head.blobs));
         let body = checked.map_err(|fault| fault.at(path()))?;
         check_name(&body, key).map_err(|fault| fault.at(path()))?;
         Ok(Some(Manifest { head, body, file, modified }))
@@ -43,35 +51,47 @@ impl Manifest {
 
     /// Reads and checks the head alone.
     pub(crate) fn read_head(store: &Store, key: &Key) -> Result<Option<Head>> {
+        Ok(Self::open_head(store, key)?.map(|(head, _)| head))
+    }
+
+    /// Reads and checks the head, and the time of last use.
+    pub(crate) fn read_head_and_use(store: &Store, key: &Key) -> Result<Option<(Head, i64)>> {
+        let Some((head, file)) = Self::open_head(store, key)? else { return Ok(None) };
+        Ok(Some((head, store.root().look_at(&file, &layout::entry(key))?.modified)))
+    }
+
+    fn open_head(store: &Store, key: &Key) -> Result<Option<(Head, File)>> {
         let rel = layout::entry(key);
-        match store.root().open_file(&rel)? {
-            Some(mut file) => read_head(&mut file, &rel, store, key).map(Some),
-            None => Ok(None),
-        }
+        let Some(file) = store.root().open_file(&rel)? else { return Ok(None) };
+        let Start { head, .. } = read_head(&mut Positioned::new(&file), &rel, store, key)?;
+        Ok(Some((head, file)))
     }
 }
 
-impl Manifest {
-    /// Reads and checks the head, and the time of last use.
-    pub(crate) fn read_head_and_use(store: &Store, key: &Key) -> Result<Option<(Head, i64)>> {
-        let rel = layout::entry(key);
-        let Some(mut file) = store.root().open_file(&rel)? else { return Ok(None) };
-        let head = read_head(&mut file, &rel, store, key)?;
-        Ok(Some((head, store.root().look_at(&file, &rel)?.modified)))
-    }
+/// A head, and what of the body came along.
+struct Start {
+    head: Head,
+    rest: Vec<u8>,
+    /// The file has no more.
+    ended: bool,
 }
 
 /// Reads as much as the head says it has, and no more than the file holds.
-fn read_head(file: &mut File, rel: &layout::Rel, store: &Store, key: &Key) -> Result<Head> {
+fn read_head(source: &mut Positioned<'_>, rel: &layout::Rel, store: &Store, key: &Key) -> Result<Start> {
     let path = || store.root().full(rel);
-    let mut bytes = Vec::with_capacity(Head::PREFIX_LEN);
-    file.take(Head::PREFIX_LEN as u64).read_to_end(&mut bytes).at("read", path())?;
+    let mut bytes = vec![0; FIRST_READ];
+    let found = source.read(&mut bytes).at("read", path())?;
+    bytes.truncate(found);
     let len = Head::len_from_prefix(&bytes).map_err(|fault| fault.at(path()))?;
-    let rest = len.saturating_sub(bytes.len()) as u64;
-    file.take(rest).read_to_end(&mut bytes).at("read", path())?;
+    let missing = len.saturating_sub(bytes.len()) as u64;
+    if missing > 0 {
+        source.take(missing).read_to_end(&mut bytes).at("read", path())?;
+    }
+    let rest = bytes.split_off(len.min(bytes.len()));
     let head = Head::parse(&bytes).map_err(|fault| fault.at(path()))?;
     if head.key == *key {
-        return Ok(head);
+        // A regular file gives less than was asked for only at its end.
+        return Ok(Start { head, rest, ended: found < FIRST_READ });
     }
     let reason = format!("{key} is expected, as the file is named; found {}", head.key);
     Err(Error::Malformed { path: path(), field: "key", reason })

@@ -141,6 +141,12 @@ impl Writer {
         self
     }
 
+    /// Notes where the value comes from.
+    pub(crate) fn origin(&mut self, origin: Origin) -> &mut Self {
+        self.origin = Some(origin);
+        self
+    }
+
     /// Says that the tree stands for the value in a way of its own, which only who knows that word can undo: a list of
     /// a byte string and the buffers beside it, for instance. `tree`, the default, is the value itself.
     ///

@@ -17,6 +17,7 @@ mod blobs; // equal bytes are stored once, failures leave nothing, damage heals
 mod cli; // the program itself, run as a user runs it
 mod damage; // every byte flipped, every file cut at every length
 mod entries; // put, get, remove, rename, copy, list, labels; no half changes, none lost
+mod evict; // limits hold, and what goes is what the policy says
 mod gc; // exactly what no entry names is removed, beside others, or nothing
 mod golden; // the vectors of tests/vectors
 mod large; // more than 4 GiB, for the release check

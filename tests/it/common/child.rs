@@ -20,6 +20,11 @@ impl Child {
         Child(command)
     }
 
+    /// With all that this process has.
+    pub(crate) fn again(test: &str) -> Self {
+        Self::new(Command::new(std::env::current_exe().unwrap()), test)
+    }
+
     /// Through a shell that lowers the number of files that may be open.
     pub(crate) fn with_few_files(test: &str, files: u32) -> Self {
         let mut shell = Command::new("sh");
