@@ -6,6 +6,9 @@ use std::collections::BinaryHeap;
 use super::census::{Census, Resident};
 use crate::format::settings::{Limits, Policy};
 
+/// For how long a policy spares what is new, in nanoseconds: nobody has had the time to use it again.
+const LATELY: i64 = 10_000_000_000;
+
 /// What is decided on, besides the census.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rules {
@@ -15,9 +18,9 @@ pub(super) struct Rules {
     /// Entries with this sequence number or a higher one are never removed: they came when the culler was called, or
     /// after.
     pub(super) exempt_from: u64,
-    /// Entries with a higher sequence number came since the last cull: they go only if the store is still over a limit
-    /// when all others are gone.
-    pub(super) culled: u64,
+    /// Entries with this sequence number or a higher one came lately: they go only when all others are gone, the oldest
+    /// of them first. So do those that were put less than [`LATELY`] ago.
+    pub(super) late_from: u64,
 }
 
 /// Why an entry goes.
@@ -47,11 +50,6 @@ pub(super) fn choose(census: &mut Census, rules: &Rules) -> Vec<(usize, Reason)>
         while rules.is_over(census.bytes, count, 90)
             && let Some(at) = queue.pop(census)
         {
-            let late = rules.is_late(&census.entries[at]);
-            // What came since the last cull goes only as far as it must.
-            if late && !rules.is_over(census.bytes, count, 100) {
-                break;
-            }
             for other in census.leave(at) {
                 queue.push(census, other);
             }
@@ -68,7 +66,8 @@ impl Rules {
     }
 
     fn is_late(&self, entry: &Resident) -> bool {
-        entry.facts.sequence > self.culled
+        let age = self.now.saturating_sub(entry.facts.created);
+        entry.facts.sequence >= self.late_from || (0..LATELY).contains(&age)
     }
 
     fn overdue(&self, entry: &Resident) -> Option<Reason> {
@@ -91,7 +90,7 @@ impl Rules {
         over(bytes, self.limits.bytes) || over(entries as u64, self.limits.entries)
     }
 
-    /// The lowest goes first. Entries that came since the last cull go last, the oldest of them first.
+    /// The lowest goes first. Those that came lately go last, the oldest of them first.
     fn rank(&self, census: &Census, at: usize) -> Rank {
         let entry = &census.entries[at];
         let Resident { facts, used, hits, .. } = entry;
@@ -175,7 +174,7 @@ mod tests {
 
     fn rules(bytes: u64, policy: Policy) -> Rules {
         let limits = Limits { bytes: Some(bytes), policy, ..Limits::default() };
-        Rules { limits, now: 1_000_000_000_000, exempt_from: FAR, culled: FAR - 1 }
+        Rules { limits, now: 1_000_000_000_000, exempt_from: FAR, late_from: FAR }
     }
 
     fn order(census: &mut Census, rules: &Rules) -> Vec<usize> {
@@ -213,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn the_pinned_and_the_newcomer_stay_and_what_came_since_the_last_cull_goes_last() {
+    fn the_pinned_and_the_newcomer_stay_and_what_came_lately_goes_last() {
         let four: [(&[u32], i64, u64, u64); 4] = [(&[0], 1, 0, 0), (&[1], 2, 0, 0), (&[2], 3, 0, 0), (&[3], 4, 0, 0)];
         let make = || census(&[90; 4], &four);
         let mut pinned = make();
@@ -221,9 +220,17 @@ mod tests {
         assert_eq!(order(&mut pinned, &rules(350, Policy::Lru)), [1]);
         let tight = Rules { exempt_from: 4, ..rules(10, Policy::Lru) };
         assert_eq!(order(&mut make(), &tight), [0, 1, 2], "the newcomer stays though it is over the limit");
-        let late = Rules { culled: 2, ..rules(110, Policy::Lru) };
-        assert_eq!(order(&mut make(), &late), [0, 1, 2], "down to the limit, not to the low-water mark");
-        let late = Rules { culled: 0, ..rules(399, Policy::Lfu) };
+        let late = Rules { late_from: 2, ..rules(350, Policy::Lfu) };
+        let mut used = make();
+        used.entries[0].hits = 9;
+        assert_eq!(order(&mut used, &late), [0], "however often it was used");
+        used = make();
+        used.entries[1].facts.created = 1_000_000_000_000 - LATELY + 1;
+        assert_eq!(order(&mut used, &rules(350, Policy::Lru)), [0], "the second is new by the clock");
+        used = make();
+        used.entries[1].facts.created = 1_000_000_000_000 - LATELY + 1;
+        assert_eq!(order(&mut used, &rules(120, Policy::Lru)), [0, 2, 3]);
+        let late = Rules { late_from: 1, ..rules(399, Policy::Lfu) };
         assert_eq!(order(&mut make(), &late), [0]);
     }
 

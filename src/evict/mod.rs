@@ -6,14 +6,14 @@
 mod census;
 mod choose;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use census::Census;
 pub use choose::Reason;
 use choose::{Rules, choose};
 
 use crate::disk::{self, ExclusiveGuard};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::format::ledger::Ledger;
 use crate::format::settings::Limits;
 use crate::gc::{GcOptions, GcReport};
@@ -23,6 +23,8 @@ use crate::store::Store;
 
 /// How long a put that finds the store over its limit waits for whoever culls or collects.
 const CULL_WAIT: Duration = Duration::from_secs(5);
+/// How long until it looks whether that has helped.
+const CULL_PAUSE: Duration = Duration::from_millis(5);
 
 /// How a culler runs.
 ///
@@ -124,8 +126,8 @@ impl Store {
         report.gc = self.gc_holding(collector, &options.gc)?;
         report.bytes_after = report.gc.bytes_kept + report.gc.manifest_bytes;
         self.amend_ledger(|ledger| {
-            (ledger.culled, ledger.counted_bytes, ledger.counted_entries) =
-                (before.sequence, ledger.bytes, ledger.entries);
+            (ledger.culled_before, ledger.culled) = (ledger.culled, before.sequence);
+            (ledger.counted_bytes, ledger.counted_entries) = (ledger.bytes, ledger.entries);
         });
         let gone: std::collections::HashSet<Key> = report.evicted.iter().map(|victim| victim.key).collect();
         self.compact_counters(|key| !gone.contains(key));
@@ -145,9 +147,10 @@ impl Store {
     fn judge(&self, options: &CullOptions, ledger: &Ledger) -> Result<(Census, CullReport, Vec<(usize, Evicted)>)> {
         let limits = options.limits.map_or_else(|| self.limits(), Ok)?;
         let exempt_from = options.newest.unwrap_or(ledger.sequence.saturating_add(1));
-        // Who asks for a cull means all there is; only one that a put has called spares what came since the last.
-        let culled = if options.newest.is_some() { ledger.culled } else { u64::MAX };
-        let rules = Rules { limits, now: disk::now_ns(), exempt_from, culled };
+        // Who asks for a cull means all there is. One that a put has called spares what came lately: since the cull
+        // before the last, because what was on its way when the last began was not seen by it.
+        let late_from = if options.newest.is_some() { ledger.culled_before.saturating_add(1) } else { u64::MAX };
+        let rules = Rules { limits, now: disk::now_ns(), exempt_from, late_from };
         let mut census = Census::take(self)?;
         let mut report = CullReport { bytes_before: census.bytes, ..CullReport::default() };
         report.entries_before = census.entries.len() as u64;
@@ -174,17 +177,23 @@ impl Store {
     }
 
     fn cull_if_due(&self, sequence: u64) -> Result<Option<CullReport>> {
-        let is_due = || Ok::<_, Error>(is_due(&self.limits()?, &self.ledger()));
-        if !is_due()? {
-            return Ok(None);
+        let limits = self.limits()?;
+        // A cull that began after this put has seen what it brought.
+        let is_due = |ledger: Ledger| ledger.culled < sequence && is_due(&limits, &ledger);
+        let start = Instant::now();
+        while is_due(self.ledger()) {
+            self.check_locks(false)?;
+            match self.root().lock_exclusive(&layout::COLLECTOR, CULL_PAUSE) {
+                Ok(collector) if is_due(self.ledger()) => {
+                    let options = CullOptions { newest: Some(sequence), ..CullOptions::default() };
+                    return self.cull_holding(&collector, &options).map(Some);
+                }
+                Ok(_) => break,
+                Err(error) if error.is_busy() && start.elapsed() < CULL_WAIT => {}
+                Err(error) => return Err(error),
+            }
         }
-        self.check_locks(false)?;
-        let collector = self.root().lock_exclusive(&layout::COLLECTOR, CULL_WAIT)?;
-        if !is_due()? {
-            return Ok(None);
-        }
-        let options = CullOptions { newest: Some(sequence), ..CullOptions::default() };
-        self.cull_holding(&collector, &options).map(Some)
+        Ok(None)
     }
 }
 

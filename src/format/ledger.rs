@@ -22,18 +22,23 @@ pub(crate) struct Ledger {
     pub(crate) counted_entries: u64,
     /// The highest sequence number when the last culler began.
     pub(crate) culled: u64,
+    /// The same of the culler before that one.
+    pub(crate) culled_before: u64,
 }
 
 impl Ledger {
-    pub(crate) const LEN: usize = MAGIC.len() + 6 * 8 + SUM_LEN;
+    pub(crate) const LEN: usize = MAGIC.len() + 7 * 8 + SUM_LEN;
 
     pub(crate) fn encode(&self) -> [u8; Self::LEN] {
         let mut out = [0; Self::LEN];
-        let counts = [self.sequence, self.bytes, self.entries, self.counted_bytes, self.counted_entries, self.culled];
+        let counted = [self.counted_bytes, self.counted_entries, self.culled, self.culled_before];
+        let counts = [&[self.sequence, self.bytes, self.entries], &counted[..]].concat();
         out[..8].copy_from_slice(&MAGIC);
-        out[8..56].copy_from_slice(counts.map(u64::to_le_bytes).as_flattened());
-        let sum = Digest::of(&out[..56]);
-        out[56..].copy_from_slice(&sum.as_bytes()[..SUM_LEN]);
+        for (field, count) in out[8..64].chunks_exact_mut(8).zip(counts) {
+            field.copy_from_slice(&count.to_le_bytes());
+        }
+        let sum = Digest::of(&out[..64]);
+        out[64..].copy_from_slice(&sum.as_bytes()[..SUM_LEN]);
         out
     }
 
@@ -53,9 +58,10 @@ impl Ledger {
             counted_bytes: wire.u64("counted bytes")?,
             counted_entries: wire.u64("counted entries")?,
             culled: wire.u64("sequence number of the last cull")?,
+            culled_before: wire.u64("sequence number of the cull before")?,
         };
         match wire.take(SUM_LEN, "checksum")? {
-            sum if sum == &Digest::of(&bytes[..56]).as_bytes()[..SUM_LEN] && wire.left() == 0 => Ok(ledger),
+            sum if sum == &Digest::of(&bytes[..64]).as_bytes()[..SUM_LEN] && wire.left() == 0 => Ok(ledger),
             _ => Err(Fault::Damaged { detail: "the ledger does not match its checksum".into() }),
         }
     }
@@ -67,8 +73,15 @@ mod tests {
 
     #[test]
     fn what_is_encoded_is_parsed_and_nothing_else() {
-        let ledger =
-            Ledger { sequence: 1, bytes: u64::MAX, entries: 3, counted_bytes: 4, counted_entries: 5, culled: 6 };
+        let ledger = Ledger {
+            sequence: 1,
+            bytes: u64::MAX,
+            entries: 3,
+            counted_bytes: 4,
+            counted_entries: 5,
+            culled: 6,
+            culled_before: 7,
+        };
         let bytes = ledger.encode();
         assert_eq!(Ledger::parse(&bytes).unwrap(), ledger);
         assert_eq!(Ledger::parse(&[]).unwrap(), Ledger::default());

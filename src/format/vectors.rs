@@ -247,8 +247,8 @@ fn settings() -> Settings {
 
 fn ledger() -> Ledger {
     let (counted_bytes, counted_entries) = (4_000_000_000, 6);
-    let sequence = 1_700_000_000_123_456_790;
-    Ledger { sequence, bytes: 5_000_000_000, entries: 7, counted_bytes, counted_entries, culled: 3 }
+    let (sequence, bytes) = (1_700_000_000_123_456_790, 5_000_000_000);
+    Ledger { sequence, bytes, entries: 7, counted_bytes, counted_entries, culled: 3, culled_before: 2 }
 }
 
 /// Every file of the vectors, by name.
@@ -288,7 +288,7 @@ fn listing() -> Value {
         "ledger": {
             "file": "ledger.bin", "sequence": ledger().sequence, "bytes": ledger().bytes,
             "entries": ledger().entries, "counted_bytes": ledger().counted_bytes,
-            "counted_entries": ledger().counted_entries, "culled": ledger().culled,
+            "counted_entries": ledger().counted_entries, "culled": ledger().culled, "culled_before": ledger().culled_before,
         },
     })
 }

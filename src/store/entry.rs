@@ -10,7 +10,7 @@ use crate::disk::Positioned;
 use crate::dtype::DType;
 use crate::error::{At, Error, Fault, Result};
 use crate::format::body::{Body, Data, Inline, Order};
-use crate::format::head::{Head, MAX_BODY_LEN};
+use crate::format::head::Head;
 use crate::format::tree::{ArrayIndex, Tree};
 use crate::key::Key;
 use crate::layout;
