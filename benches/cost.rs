@@ -156,7 +156,7 @@ fn load(dir: &Path, report: &mut Report) {
     let blob = dir.join("blobs").join(&digest[..2]).join(&digest);
     drop(array);
     let owned = |store: &Store| {
-        let entry = store.get("a").expect("a read").expect("it is there");
+        let entry = store.entry("a").expect("a read").expect("it is there");
         entry.array().expect("one array").to_array::<u64, Ix1>().expect("a load")
     };
     let (mut plain, mut off, mut on) = (Vec::new(), Vec::new(), Vec::new());
@@ -184,7 +184,7 @@ fn map(dir: &Path, report: &mut Report) {
         for (size, times) in sizes.iter().zip(&mut times) {
             let name = size.to_string();
             times.push(timed(|| {
-                let entry = store.get(&name).expect("a read").expect("it is there");
+                let entry = store.entry(&name).expect("a read").expect("it is there");
                 entry.array().expect("one array").map::<u64, Ix1>().expect("a map")[0]
             }));
         }

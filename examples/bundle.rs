@@ -26,7 +26,7 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
         assert_eq!(report.shared_blobs, u64::from(step > 0), "the conductivity is written with the first step alone");
     }
 
-    let last = store.get("heat/009")?.ok_or("it was put")?;
+    let last = store.entry("heat/009")?.ok_or("it was put")?;
     assert_eq!(last.info().meta()["step"], Tree::Int(9));
     let loaded = last.field("temperature").ok_or("it has that field")?.map::<f64, Ix2>()?;
     assert!(loaded.is_mapped());

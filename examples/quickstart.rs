@@ -5,7 +5,7 @@
 use std::error::Error;
 
 use ndarray::{Array1, Array2, Ix2};
-use ndstash::{GcOptions, MapPolicy, Store, StoreOptions};
+use ndstash::{GcOptions, MapPolicy, MappedArray, Store, StoreOptions};
 
 pub(crate) fn main() -> Result<(), Box<dyn Error>> {
     let dir = tempfile::tempdir()?;
@@ -16,8 +16,7 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
     let second = store.put("runs/2/field", &field)?;
     assert_eq!((first.new_bytes, second.new_bytes), (1_600_000, 0), "equal bytes are written once");
 
-    let entry = store.get("runs/2/field")?.ok_or("it was put")?;
-    let mapped = entry.array().ok_or("its value is one array")?.map::<f64, Ix2>()?;
+    let mapped: MappedArray<f64, Ix2> = store.get("runs/2/field")?.ok_or("it was put")?;
     assert!(mapped.is_mapped());
     assert_eq!(mapped.row(3), field.row(3), "it is used like any array");
 

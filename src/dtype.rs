@@ -6,6 +6,7 @@ use std::str::FromStr;
 use bytemuck::{CheckedBitPattern, NoUninit, Pod};
 use half::{bf16, f16};
 use num_complex::{Complex32, Complex64};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
@@ -76,8 +77,11 @@ mod sealed {
 
 /// A Rust type that an array in a store may hold. Sealed: the set is [`DType::ALL`].
 ///
-/// `usize` and `isize` are missing on purpose: their width differs by machine.
-pub trait Element: NoUninit + CheckedBitPattern<Bits = Self::Raw> + Send + Sync + sealed::Sealed + 'static {
+/// `usize` and `isize` are missing on purpose: their width differs by machine. Values may hold them all the same; on
+/// machines of 64 bits they are kept as `uint64` and `int64`.
+pub trait Element:
+    NoUninit + CheckedBitPattern<Bits = Self::Raw> + Serialize + DeserializeOwned + Send + Sync + sealed::Sealed + 'static
+{
     /// The element type's name in manifests.
     const DTYPE: DType;
 

@@ -54,8 +54,10 @@ pub enum Error {
         what: String,
     },
     /// The stored value is not of the type that was asked for.
-    #[error("expected {expected}, found {found}")]
+    #[error("{}expected {expected}, found {found}", place(at))]
     WrongType {
+        /// Where in the value, as in `.layers[3].weights`; empty if it is the whole value.
+        at: String,
         /// What was asked for.
         expected: String,
         /// What is stored.
@@ -91,6 +93,10 @@ pub enum Error {
         /// What was expected.
         reason: &'static str,
     },
+}
+
+fn place(at: &str) -> String {
+    if at.is_empty() { String::new() } else { format!("{at}: ") }
 }
 
 impl Error {

@@ -8,7 +8,7 @@
 //! # let dir = tempfile::tempdir().unwrap();
 //! # let path = dir.path().join("results");
 //! use ndarray::{Array2, Ix2};
-//! use ndstash::{GcOptions, MapPolicy, StoreOptions};
+//! use ndstash::{GcOptions, MapPolicy, MappedArray, StoreOptions};
 //!
 //! // SAFETY: nobody edits the files of this store by hand.
 //! let mapped = unsafe { MapPolicy::trusted() };
@@ -19,8 +19,7 @@
 //! store.put("runs/2/field", &field)?; // equal bytes: nothing is written but a manifest
 //! assert_eq!(store.usage()?.blob_bytes, 500 * 400 * 8);
 //!
-//! let entry = store.get("runs/2/field")?.expect("it was put");
-//! let loaded = entry.array().expect("its value is one array").map::<f64, Ix2>()?;
+//! let loaded: MappedArray<f64, Ix2> = store.get("runs/2/field")?.expect("it was put");
 //! assert!(loaded.is_mapped());
 //! assert_eq!(loaded.row(3).sum(), field.row(3).sum());
 //!
@@ -58,13 +57,13 @@ pub use format::FORMAT_VERSION;
 pub use format::body::Order;
 pub use format::counters::CacheStats;
 pub use format::settings::{Limits, Policy};
-pub use format::tree::{ArrayIndex, Tree};
+pub use format::tree::{ArrayIndex, Tag, Tree};
 pub use gc::{GcOptions, GcPlan, GcReport};
 pub use key::{Address, Key, MAX_NAME_BYTES};
 pub use mem::{MapPolicy, MappedArray};
 pub use store::{ArrayInfo, Entries, EntryInfo, Labels, PutReport, Query, Store, StoreOptions, VerifyOnRead};
 pub use usage::{DiskUse, Usage};
-pub use value::{Entry, ReadSeek, StoredArray, Writer};
+pub use value::{AnyArray, Entry, ReadSeek, StoredArray, Value, Writer, array};
 pub use verify::{Problem, ProblemKind, Repair, VerifyEvent, VerifyOptions, VerifyReport};
 
 #[cfg(feature = "seam")]

@@ -158,7 +158,7 @@ fn check_writer(store: &Store, log: &Path, seed: u64) -> u64 {
 
 /// Which content an entry has, its arrays loaded and checked.
 fn content_of(store: &Store, name: &str) -> Option<u64> {
-    let entry = store.get(name).expect("a read")?;
+    let entry = store.entry(name).expect("a read")?;
     let Some(Tree::Int(content)) = entry.meta().get("content") else { panic!("{name} has no content") };
     let content = u64::try_from(*content).expect("it was put so");
     let found: Array1<u64> = entry.field("main").expect("it has one").to_array::<u64, Ix1>().expect("a checked load");

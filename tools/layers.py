@@ -37,7 +37,7 @@ FENCES = {
     "memmap2": ["mem"],
     "std::fs": ["disk", "mem", "bin"],
     "std::os::unix::fs": ["disk", "bin"],
-    "rustix": ["disk", "bin"],
+    "rustix": ["disk", "mem", "bin"],
     "fs2": ["disk", "bin"],
     "walkdir": ["disk", "bin"],
     "println": [],

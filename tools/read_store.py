@@ -58,6 +58,9 @@ SHOW_MAX = 64
 
 EXT_ARRAY = 1
 EXT_BYTES = 2
+EXT_SEQUENCE = 3
+EXT_TAG = 4
+TAGS = {1: "tuple", 2: "set", 3: "frozenset", 4: "complex", 5: "integer", 6: "some", 7: "omitted"}
 EXT_SIZE = 4
 
 # dtype: item size, struct code of one number, type of a .npy header
@@ -272,10 +275,82 @@ class Map:
 
 @dataclass(frozen=True)
 class Ref:
-    """An extension value: type 1 (array) or 2 (byte string) and the index into `arrays`."""
+    """An extension value: type 1 (array), 2 (byte string) or 3 (sequence) and the index into `arrays`."""
 
     kind: int
     index: int
+
+
+@dataclass(frozen=True)
+class Tag:
+    """What may stand first in a list, and nowhere else: extension type 4."""
+
+    kind: int
+
+
+class Tagged(list):
+    """A list that is more than a list: its items, without the tag."""
+
+    def __init__(self, tag, items):
+        super().__init__(items)
+        self.name = TAGS[tag.kind]
+
+    def check(self):
+        good = {"complex": self.is_complex, "integer": self.is_integer, "some": self.is_some,
+                "omitted": self.is_omitted}.get(self.name, lambda: True)
+        need(good(), f"a list tagged {self.name}", "items that go with it", clip(list(self)))
+
+    def is_complex(self):
+        return len(self) == 2 and all(type(part) is float for part in self)
+
+    def is_integer(self):
+        if len(self) != 1 or type(self[0]) is not bytes:
+            return False
+        value = int.from_bytes(self[0], "little", signed=True)
+        # One bit more than the magnitude takes, for the sign.
+        shortest = (value if value >= 0 else ~value).bit_length() // 8 + 1
+        return len(self[0]) == shortest and not -(1 << 63) <= value < 1 << 64
+
+    def is_some(self):
+        return len(self) == 1 and (self[0] is None or isinstance(self[0], Tagged) and self[0].name == "some")
+
+    def is_omitted(self):
+        if len(self) != 3 or type(self[0]) is not str or self[0] not in DTYPES or type(self[1]) is not list:
+            return False
+        return all(type(n) is int and n >= 0 for n in self[1]) and type(self[2]) is bytes and len(self[2]) == 32
+
+
+def as_python(node, load):
+    """The value of a tree: tuples, sets, complex and large numbers as Python has them; `load` turns a Ref into what
+    stands for it. A set whose items cannot be hashed stays a list, a map whose keys cannot be a list of pairs."""
+    if isinstance(node, Ref):
+        return load(node)
+    if isinstance(node, Tagged):
+        return TAGGED.get(node.name, lambda items: items)([as_python(item, load) for item in node])
+    if isinstance(node, list):
+        return [as_python(item, load) for item in node]
+    if isinstance(node, Map):
+        pairs = [(as_python(key, load), as_python(item, load)) for key, item in node.pairs]
+        return hashed(dict, pairs)
+    return node
+
+
+def hashed(kind, items):
+    try:
+        return kind(items)
+    except TypeError:
+        return items
+
+
+TAGGED = {
+    "tuple": tuple,
+    "set": lambda items: hashed(set, items),
+    "frozenset": lambda items: hashed(frozenset, items),
+    "complex": lambda parts: complex(*parts),
+    "integer": lambda items: int.from_bytes(items[0], "little", signed=True),
+    "some": lambda items: items[0],
+    "omitted": tuple,
+}
 
 
 class Unpacker:
@@ -305,6 +380,11 @@ class Unpacker:
 
     def value(self, depth=0):
         """One value; `depth` containers are around it."""
+        start, value = self.at, self.value_or_tag(depth)
+        need(not isinstance(value, Tag), f"tag at offset {start}", "a value", "a tag that does not begin a list")
+        return value
+
+    def value_or_tag(self, depth):
         self.seen += 1
         need(self.seen <= VALUES_MAX, "body", f"at most {VALUES_MAX} values", "more")
         start, code = self.at, self.take(1)[0]
@@ -350,7 +430,11 @@ class Unpacker:
 
     def extension(self, size):
         start, kind, raw = self.at, self.number(">b"), self.take(size)
-        need(kind in (EXT_ARRAY, EXT_BYTES), f"extension at offset {start}", "type 1 or 2", f"type {kind}")
+        if kind == EXT_TAG:
+            need(size == 1 and raw[0] in TAGS, f"tag at offset {start}", "one byte from 1 to 7", raw.hex())
+            return Tag(raw[0])
+        known = (EXT_ARRAY, EXT_BYTES, EXT_SEQUENCE)
+        need(kind in known, f"extension at offset {start}", "type 1 to 4", f"type {kind}")
         need(size == EXT_SIZE, f"extension at offset {start}", f"{EXT_SIZE} bytes", f"{size} bytes")
         return Ref(kind, int.from_bytes(raw, "little"))
 
@@ -361,7 +445,13 @@ class Unpacker:
 
     def array(self, count, depth):
         self.enter(depth, count)
-        return [self.value(depth + 1) for _ in range(count)]
+        first = [self.value_or_tag(depth + 1)] if count else []
+        rest = [self.value(depth + 1) for _ in range(count - 1)]
+        if not (first and isinstance(first[0], Tag)):
+            return first + rest
+        tagged = Tagged(first[0], rest)
+        tagged.check()
+        return tagged
 
     def map(self, count, depth):
         self.enter(depth, 2 * count)
@@ -493,6 +583,9 @@ def check_ref(ref, arrays):
         like = (array.dtype, len(array.shape)) == ("uint8", 1)
         need(like, "value", f"a byte string of uint8 and one dimension at arrays[{ref.index}]",
              f"{array.dtype} and {len(array.shape)} dimensions")
+    if ref.kind == EXT_SEQUENCE:
+        rank = len(arrays[ref.index].shape)
+        need(rank == 1, "value", f"a sequence of one dimension at arrays[{ref.index}]", f"{rank} dimensions")
 
 
 # ---------------------------------------------------------------- a whole manifest
@@ -756,7 +849,10 @@ def as_json(node, arrays):
     """What JSON cannot say becomes a map with one key that begins with $; a map with such keys, with keys that are
     no text, or with one key twice is spelled as pairs."""
     if isinstance(node, Ref):
-        return {"$array" if node.kind == EXT_ARRAY else "$bytes": array_facts(arrays[node.index])}
+        name = {EXT_ARRAY: "$array", EXT_BYTES: "$bytes", EXT_SEQUENCE: "$sequence"}[node.kind]
+        return {name: array_facts(arrays[node.index])}
+    if isinstance(node, Tagged):
+        return {f"${node.name}": [as_json(item, arrays) for item in node]}
     if isinstance(node, list):
         return [as_json(item, arrays) for item in node]
     if isinstance(node, bytes):
@@ -1053,10 +1149,10 @@ def export_one(store, entry, files, directory, ref, paths):
     """Writes one file. Its name is the index alone: no string of a manifest may become a path [7]."""
     index, kind = ref
     array = entry.body.arrays[index]
-    name = f"{index:06d}.npy" if kind == EXT_ARRAY else f"{index:06d}.bin"
+    name = f"{index:06d}.bin" if kind == EXT_BYTES else f"{index:06d}.npy"
     write_new(os.path.join(directory, name), export_pieces(store, array, files, kind))
     facts = {"file": name, "paths": paths} | array_facts(array)
-    if kind == EXT_ARRAY and array.dtype == "bfloat16":
+    if kind != EXT_BYTES and array.dtype == "bfloat16":
         facts["note"] = "bfloat16 written as <u2: the upper half of each float32"
     line = f"{name}  {array.dtype} {list(array.shape)} {array.order}  {json.dumps(paths)}"
     print(f"{line}  {facts['note']}" if "note" in facts else line)
@@ -1064,7 +1160,7 @@ def export_one(store, entry, files, directory, ref, paths):
 
 
 def export_pieces(store, array, files, kind):
-    if kind == EXT_ARRAY:
+    if kind != EXT_BYTES:
         yield npy_header(array)
     yield from store.pieces(array, files)
 

@@ -163,7 +163,7 @@ impl Body {
         match outside {
             None => Ok(()),
             Some(index) => {
-                let reason = format!("array {index} of {} is not there, or no byte string", self.arrays.len());
+                let reason = format!("array {index} of {} is not there, or not of that kind", self.arrays.len());
                 Err(Fault::malformed("value", reason))
             }
         }
@@ -192,9 +192,13 @@ pub(crate) fn has_arrays(tree: &Tree) -> bool {
     found
 }
 
-/// Whether a node may refer to an array: a payload is bytes in one dimension.
+/// Whether a node may refer to an array: a sequence has one dimension, and a payload is such a one of bytes.
 pub(crate) fn fits(node: &Tree, array: &ArrayRecord) -> bool {
-    !matches!(node, Tree::Payload(_)) || (array.dtype == DType::UInt8 && array.shape.len() == 1)
+    match node {
+        Tree::Payload(_) => array.dtype == DType::UInt8 && array.shape.len() == 1,
+        Tree::Sequence(_) => array.shape.len() == 1,
+        _ => true,
+    }
 }
 
 fn check_array(array: &ArrayRecord, blobs: &[BlobRef]) -> Result<(), Fault> {
@@ -300,6 +304,7 @@ fn scan_len(wire: &mut Wire<'_>, width: usize) -> Result<u64, Fault> {
 mod tests {
     use super::*;
     use crate::digest::Digest;
+    use crate::format::tree::Tag;
 
     fn sample() -> (Body, Vec<BlobRef>) {
         let body = Body {
@@ -317,7 +322,10 @@ mod tests {
                     data: Data::Inline(Inline(vec![0, 1])),
                 },
             ],
-            value: Tree::List(vec![Tree::Array(ArrayIndex(0)), Tree::Array(ArrayIndex(1))]),
+            value: Tree::List(vec![
+                Tree::Array(ArrayIndex(0)),
+                Tree::Tagged(Tag::Tuple, vec![Tree::Array(ArrayIndex(1)), Tree::Sequence(ArrayIndex(1))]),
+            ]),
         };
         (body, vec![BlobRef { digest: Digest::of(b"x"), len: 48 }])
     }
@@ -359,6 +367,8 @@ mod tests {
         assert!(refused(&|body| body.value = Tree::Array(ArrayIndex(2))));
         assert!(refused(&|body| body.origin.as_mut().unwrap().key = Some(Tree::Array(ArrayIndex(2)))));
         assert!(refused(&|body| body.value = Tree::Payload(ArrayIndex(0))));
+        assert!(refused(&|body| body.value = Tree::Sequence(ArrayIndex(0))));
+        assert!(!refused(&|body| body.value = Tree::Sequence(ArrayIndex(1))));
         assert!(refused(&|body| body.name = Some("a\nb".into())));
         assert!(refused(&|body| drop(body.meta.insert("a".into(), Tree::Array(ArrayIndex(0))))));
         assert!(Body::parse(&body.encode().unwrap(), &[]).is_err());

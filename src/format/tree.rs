@@ -1,18 +1,92 @@
-//! The tree of a value: what is left when its arrays are taken out. In MessagePack, with two extension types.
+//! The tree of a value: what is left when its arrays are taken out. In MessagePack, with four extension types.
 
 use std::fmt;
 
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
+
+use crate::dtype::DType;
 
 /// Extension type of an array: its payload is the index in the manifest's list of arrays.
 const EXT_ARRAY: i8 = 1;
 /// Extension type of a byte string that lies in the list of arrays.
 const EXT_BYTES: i8 = 2;
 
+/// Extension type of a plain sequence whose elements lie in the list of arrays.
+const EXT_SEQUENCE: i8 = 3;
+/// Extension type of what stands first in a tagged list: its payload is the tag, one byte.
+const EXT_TAG: i8 = 4;
+
 /// Where an array stands in its manifest's list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ArrayIndex(pub(crate) u32);
+
+/// What a list is that is no plain list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Tag {
+    /// A tuple, of the languages that tell it from a list: its items.
+    Tuple,
+    /// A set: its items.
+    Set,
+    /// A set that cannot change: its items.
+    FrozenSet,
+    /// A complex number: real and imaginary part, both [`Tree::Float`].
+    Complex,
+    /// An integer outside of what [`Tree::Int`] and [`Tree::UInt`] hold: its bytes in two's complement, little-endian,
+    /// as few as can be.
+    Integer,
+    /// An optional value that is there, where it would look as if it were not: the value, nil or such a list itself.
+    Some,
+    /// An array that is not kept, only described: dtype, shape, digest of its bytes.
+    Omitted,
+}
+
+impl Tag {
+    const ALL: [(u8, Tag); 7] = [
+        (1, Tag::Tuple),
+        (2, Tag::Set),
+        (3, Tag::FrozenSet),
+        (4, Tag::Complex),
+        (5, Tag::Integer),
+        (6, Tag::Some),
+        (7, Tag::Omitted),
+    ];
+
+    fn kind(self) -> u8 {
+        Tag::ALL.iter().find(|(_, tag)| *tag == self).expect("the table has every tag").0
+    }
+
+    fn from_kind(kind: u8) -> Option<Self> {
+        Tag::ALL.iter().find(|(number, _)| *number == kind).map(|(_, tag)| *tag)
+    }
+
+    /// Whether a list of this tag may have these items.
+    pub(crate) fn takes(self, items: &[Tree]) -> bool {
+        match (self, items) {
+            (Tag::Tuple | Tag::Set | Tag::FrozenSet, _)
+            | (Tag::Complex, [Tree::Float(_), Tree::Float(_)])
+            | (Tag::Some, [Tree::Nil | Tree::Tagged(Tag::Some, _)]) => true,
+            (Tag::Integer, [Tree::Bytes(bytes)]) => is_large_integer(bytes),
+            (Tag::Omitted, [Tree::Str(dtype), Tree::List(shape), Tree::Bytes(digest)]) => {
+                let extents = shape.iter().all(|extent| matches!(extent, Tree::Int(0..) | Tree::UInt(_)));
+                extents && digest.len() == 32 && dtype.parse::<DType>().is_ok()
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Whether bytes are the shortest form of an integer that neither 64-bit form holds.
+fn is_large_integer(bytes: &[u8]) -> bool {
+    match bytes {
+        [low @ .., next, last] if low.len() >= 7 => {
+            let spare = (*last == 0 && next & 0x80 == 0) || (*last == 0xff && next & 0x80 != 0);
+            !spare && !(bytes.len() == 9 && *last == 0)
+        }
+        _ => false,
+    }
+}
 
 /// A value whose arrays are taken out: plain data, with references where arrays were.
 ///
@@ -42,6 +116,10 @@ pub enum Tree {
     Array(ArrayIndex),
     /// A byte string that was large enough to lie beside the arrays.
     Payload(ArrayIndex),
+    /// A sequence of numbers that was large enough to lie beside the arrays, in one dimension.
+    Sequence(ArrayIndex),
+    /// A list that is more than a list.
+    Tagged(Tag, Vec<Tree>),
 }
 
 impl Tree {
@@ -51,17 +129,33 @@ impl Tree {
         pairs.iter().find(|(name, _)| matches!(name, Tree::Str(text) if text == key)).map(|(_, value)| value)
     }
 
-    /// Calls `visit` with every array and payload node in the tree and its index, in order.
+    /// Calls `visit` with every node in the tree that names an array, and its index, in order.
     pub(crate) fn for_each_array(&self, visit: &mut impl FnMut(&Tree, ArrayIndex)) {
         match self {
-            Tree::Array(index) | Tree::Payload(index) => visit(self, *index),
-            Tree::List(items) => items.iter().for_each(|item| item.for_each_array(visit)),
+            Tree::Array(index) | Tree::Payload(index) | Tree::Sequence(index) => visit(self, *index),
+            Tree::List(items) | Tree::Tagged(_, items) => items.iter().for_each(|item| item.for_each_array(visit)),
             Tree::Map(pairs) => pairs.iter().for_each(|(key, value)| {
                 key.for_each_array(visit);
                 value.for_each_array(visit);
             }),
             _ => {}
         }
+    }
+}
+
+/// Calls `visit` with every tagged list of a tree.
+pub(crate) fn for_each_tagged(tree: &Tree, visit: &mut impl FnMut(Tag, &[Tree])) {
+    match tree {
+        Tree::Tagged(tag, items) => {
+            visit(*tag, items);
+            items.iter().for_each(|item| for_each_tagged(item, visit));
+        }
+        Tree::List(items) => items.iter().for_each(|item| for_each_tagged(item, visit)),
+        Tree::Map(pairs) => pairs.iter().for_each(|(key, value)| {
+            for_each_tagged(key, visit);
+            for_each_tagged(value, visit);
+        }),
+        _ => {}
     }
 }
 
@@ -105,14 +199,27 @@ impl Serialize for Tree {
                 pairs.iter().try_for_each(|(key, value)| map.serialize_entry(key, value))?;
                 map.end()
             }
-            Tree::Array(index) => serialize_ext(to, EXT_ARRAY, *index),
-            Tree::Payload(index) => serialize_ext(to, EXT_BYTES, *index),
+            Tree::Array(index) => serialize_ext(to, EXT_ARRAY, &index.0.to_le_bytes()),
+            Tree::Payload(index) => serialize_ext(to, EXT_BYTES, &index.0.to_le_bytes()),
+            Tree::Sequence(index) => serialize_ext(to, EXT_SEQUENCE, &index.0.to_le_bytes()),
+            Tree::Tagged(tag, items) => {
+                let mut list = to.serialize_seq(Some(items.len() + 1))?;
+                list.serialize_element(tag)?;
+                items.iter().try_for_each(|item| list.serialize_element(item))?;
+                list.end()
+            }
         }
     }
 }
 
-fn serialize_ext<S: Serializer>(to: S, tag: i8, index: ArrayIndex) -> Result<S::Ok, S::Error> {
-    to.serialize_newtype_struct(rmp_serde::MSGPACK_EXT_STRUCT_NAME, &(tag, Raw(&index.0.to_le_bytes())))
+impl Serialize for Tag {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        serialize_ext(to, EXT_TAG, &[self.kind()])
+    }
+}
+
+fn serialize_ext<S: Serializer>(to: S, kind: i8, payload: &[u8]) -> Result<S::Ok, S::Error> {
+    to.serialize_newtype_struct(rmp_serde::MSGPACK_EXT_STRUCT_NAME, &(kind, Raw(payload)))
 }
 
 /// Bytes that serde shall take as bytes, not as a sequence.
@@ -126,75 +233,112 @@ impl Serialize for Raw<'_> {
 
 impl<'de> Deserialize<'de> for Tree {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_any(TreeVisitor)
+        match Node::deserialize(from)? {
+            Node::Tree(tree) => Ok(tree),
+            Node::Tag(tag) => Err(de::Error::custom(format_args!("the tag {tag:?} stands where none may"))),
+        }
     }
 }
 
-struct TreeVisitor;
+/// A value, or the tag that may stand first in a list.
+enum Node {
+    Tree(Tree),
+    Tag(Tag),
+}
 
-impl<'de> Visitor<'de> for TreeVisitor {
-    type Value = Tree;
+impl<'de> Deserialize<'de> for Node {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(NodeVisitor)
+    }
+}
+
+struct NodeVisitor;
+
+impl<'de> Visitor<'de> for NodeVisitor {
+    type Value = Node;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a MessagePack value")
     }
 
-    fn visit_unit<E>(self) -> Result<Tree, E> {
-        Ok(Tree::Nil)
+    fn visit_unit<E>(self) -> Result<Node, E> {
+        Ok(Node::Tree(Tree::Nil))
     }
 
-    fn visit_bool<E>(self, value: bool) -> Result<Tree, E> {
-        Ok(Tree::Bool(value))
+    fn visit_bool<E>(self, value: bool) -> Result<Node, E> {
+        Ok(Node::Tree(Tree::Bool(value)))
     }
 
-    fn visit_i64<E>(self, value: i64) -> Result<Tree, E> {
-        Ok(Tree::Int(value))
+    fn visit_i64<E>(self, value: i64) -> Result<Node, E> {
+        Ok(Node::Tree(Tree::Int(value)))
     }
 
-    fn visit_u64<E>(self, value: u64) -> Result<Tree, E> {
-        Ok(i64::try_from(value).map_or(Tree::UInt(value), Tree::Int))
+    fn visit_u64<E>(self, value: u64) -> Result<Node, E> {
+        Ok(Node::Tree(i64::try_from(value).map_or(Tree::UInt(value), Tree::Int)))
     }
 
-    fn visit_f64<E>(self, value: f64) -> Result<Tree, E> {
-        Ok(Tree::Float(value))
+    fn visit_f64<E>(self, value: f64) -> Result<Node, E> {
+        Ok(Node::Tree(Tree::Float(value)))
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<Tree, E> {
-        Ok(Tree::Str(text.to_owned()))
+    fn visit_str<E>(self, text: &str) -> Result<Node, E> {
+        Ok(Node::Tree(Tree::Str(text.to_owned())))
     }
 
-    fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Tree, E> {
-        Ok(Tree::Bytes(bytes.to_owned()))
+    fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Node, E> {
+        Ok(Node::Tree(Tree::Bytes(bytes.to_owned())))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Tree, A::Error> {
-        let mut items = Vec::new();
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Node, A::Error> {
+        let (mut items, mut tag) = (Vec::new(), None);
+        match seq.next_element()? {
+            Some(Node::Tree(first)) => items.push(first),
+            Some(Node::Tag(first)) => tag = Some(first),
+            None => {}
+        }
         while let Some(item) = seq.next_element()? {
             items.push(item);
         }
-        Ok(Tree::List(items))
+        match tag {
+            None => Ok(Node::Tree(Tree::List(items))),
+            Some(tag) if tag.takes(&items) => Ok(Node::Tree(Tree::Tagged(tag, items))),
+            Some(tag) => Err(de::Error::custom(format_args!("the tag {tag:?} does not go with its items"))),
+        }
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Tree, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Node, A::Error> {
         let mut pairs = Vec::new();
         while let Some(pair) = map.next_entry()? {
             pairs.push(pair);
         }
-        Ok(Tree::Map(pairs))
+        Ok(Node::Tree(Tree::Map(pairs)))
     }
 
-    fn visit_newtype_struct<D: Deserializer<'de>>(self, from: D) -> Result<Tree, D::Error> {
-        let Ext(tag, index) = Ext::deserialize(from)?;
-        match tag {
-            EXT_ARRAY => Ok(Tree::Array(index)),
-            EXT_BYTES => Ok(Tree::Payload(index)),
-            _ => Err(de::Error::custom(format_args!("extension type {tag} is not known"))),
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, from: D) -> Result<Node, D::Error> {
+        let Ext(kind, payload) = Ext::deserialize(from)?;
+        let index = |node: fn(ArrayIndex) -> Tree| match payload[..].try_into() {
+            Ok(bytes) => Ok(Node::Tree(node(ArrayIndex(u32::from_le_bytes(bytes))))),
+            Err(_) => Err(de::Error::invalid_length(payload.len(), &"an index of 4 bytes")),
+        };
+        match kind {
+            EXT_ARRAY => index(Tree::Array),
+            EXT_BYTES => index(Tree::Payload),
+            EXT_SEQUENCE => index(Tree::Sequence),
+            EXT_TAG => match payload[..] {
+                [kind] => Tag::from_kind(kind).map(Node::Tag).ok_or_else(|| unknown("tag", kind)),
+                _ => Err(de::Error::invalid_length(payload.len(), &"a tag of 1 byte")),
+            },
+            _ => Err(unknown("extension type", kind)),
         }
     }
 }
 
+fn unknown<E: de::Error>(what: &str, number: impl fmt::Display) -> E {
+    de::Error::custom(format_args!("{what} {number} is not known"))
+}
+
 /// An extension value: rmp-serde shows one as the pair of its type and its bytes.
-struct Ext(i8, ArrayIndex);
+struct Ext(i8, Vec<u8>);
 
 impl<'de> Deserialize<'de> for Ext {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
@@ -207,31 +351,30 @@ impl<'de> Deserialize<'de> for Ext {
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Ext, A::Error> {
-                let tag = seq.next_element()?.ok_or_else(|| de::Error::custom("an extension has a type"))?;
-                let index =
-                    seq.next_element::<IndexBytes>()?.ok_or_else(|| de::Error::custom("an extension has bytes"))?;
-                Ok(Ext(tag, index.0))
+                let kind = seq.next_element()?.ok_or_else(|| de::Error::custom("an extension has a type"))?;
+                let payload =
+                    seq.next_element::<Payload>()?.ok_or_else(|| de::Error::custom("an extension has bytes"))?;
+                Ok(Ext(kind, payload.0))
             }
         }
         from.deserialize_seq(ExtVisitor)
     }
 }
 
-struct IndexBytes(ArrayIndex);
+struct Payload(Vec<u8>);
 
-impl<'de> Deserialize<'de> for IndexBytes {
+impl<'de> Deserialize<'de> for Payload {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         struct BytesVisitor;
         impl Visitor<'_> for BytesVisitor {
-            type Value = IndexBytes;
+            type Value = Payload;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a 4-byte index")
+                f.write_str("the bytes of an extension value")
             }
 
-            fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<IndexBytes, E> {
-                let bytes = bytes.try_into().map_err(|_| E::invalid_length(bytes.len(), &self))?;
-                Ok(IndexBytes(ArrayIndex(u32::from_le_bytes(bytes))))
+            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Payload, E> {
+                Ok(Payload(bytes.to_owned()))
             }
         }
         from.deserialize_bytes(BytesVisitor)
@@ -255,6 +398,61 @@ mod tests {
         assert_eq!(back, tree);
         assert_eq!(back.get("a"), Some(&Tree::Array(ArrayIndex(0))));
         assert_eq!(rmp_serde::to_vec_named(&Tree::Array(ArrayIndex(1))).unwrap(), [0xd6, 1, 1, 0, 0, 0]);
+    }
+
+    #[test]
+    fn tagged_lists_round_trip_and_wrong_ones_are_refused() {
+        let large = |bytes: &[u8]| Tree::Tagged(Tag::Integer, vec![Tree::Bytes(bytes.to_vec())]);
+        let omitted = vec![Tree::from("float64"), Tree::List(vec![Tree::Int(3)]), Tree::Bytes(vec![7; 32])];
+        let good = [
+            Tree::Tagged(Tag::Tuple, vec![]),
+            Tree::Tagged(Tag::Set, vec![Tree::Int(1), Tree::Sequence(ArrayIndex(2))]),
+            Tree::Tagged(Tag::FrozenSet, vec![Tree::Tagged(Tag::Tuple, vec![Tree::Nil])]),
+            Tree::Tagged(Tag::Complex, vec![Tree::Float(1.0), Tree::Float(-0.0)]),
+            Tree::Tagged(Tag::Some, vec![Tree::Tagged(Tag::Some, vec![Tree::Nil])]),
+            Tree::Tagged(Tag::Omitted, omitted.clone()),
+            large(&[0, 0, 0, 0, 0, 0, 0, 0, 1]),
+            large(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f, 0xff]),
+            large(&[0, 0, 0, 0, 0, 0, 0, 0, 0x80, 0]),
+        ];
+        for tree in good {
+            let bytes = rmp_serde::to_vec_named(&tree).unwrap();
+            assert_eq!(rmp_serde::from_slice::<Tree>(&bytes).unwrap(), tree);
+            let list = [&[0x91], &bytes[..]].concat();
+            assert_eq!(rmp_serde::from_slice::<Tree>(&list).unwrap(), Tree::List(vec![tree]));
+        }
+        let bad = [
+            Tree::Tagged(Tag::Complex, vec![Tree::Float(1.0), Tree::Int(1)]),
+            Tree::Tagged(Tag::Complex, vec![Tree::Float(1.0)]),
+            Tree::Tagged(Tag::Some, vec![Tree::Int(1)]),
+            Tree::Tagged(Tag::Some, vec![]),
+            Tree::Tagged(Tag::Omitted, omitted[..2].to_vec()),
+            large(&[]),
+            large(&[0, 0, 0, 0, 0, 0, 0, 0x80]),
+            large(&[0, 0, 0, 0, 0, 0, 0, 0x80, 0]),
+            large(&[0, 0, 0, 0, 0, 0, 0, 0x80, 0xff]),
+            large(&[0, 0, 0, 0, 0, 0, 0, 0, 1, 0]),
+        ];
+        for tree in bad {
+            let bytes = rmp_serde::to_vec_named(&tree).unwrap();
+            assert!(rmp_serde::from_slice::<Tree>(&bytes).is_err(), "{tree:?}");
+        }
+    }
+
+    #[test]
+    fn a_tag_stands_first_in_a_list_and_nowhere_else() {
+        for bytes in [
+            &[0xd4, 4, 1][..],                   // alone
+            &[0x92, 0xc0, 0xd4, 4, 1],           // second
+            &[0x92, 0xd4, 4, 1, 0xd4, 4, 1],     // twice
+            &[0x81, 0xd4, 4, 1, 0xc0],           // as a key
+            &[0x91, 0xd4, 4, 0],                 // unknown
+            &[0x91, 0xd4, 4, 8],                 // unknown
+            &[0x91, 0xd5, 4, 1, 1],              // of another length
+            &[0x91, 0xd4, 3, 1],                 // a sequence with an index of one byte
+        ] {
+            assert!(rmp_serde::from_slice::<Tree>(bytes).is_err(), "{bytes:02x?}");
+        }
     }
 
     #[test]

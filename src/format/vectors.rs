@@ -16,7 +16,7 @@ use super::head::{BlobRef, EntryId, Facts, Head};
 use super::journal;
 use super::ledger::Ledger;
 use super::settings::{ArraySettings, Limits, Policy, Settings};
-use super::tree::{ArrayIndex, Tree};
+use super::tree::{ArrayIndex, Tag, Tree};
 use crate::digest::Digest;
 use crate::dtype::DType;
 use crate::key::Key;
@@ -109,8 +109,8 @@ impl Vector {
     }
 }
 
-fn vectors() -> [Vector; 6] {
-    [outline(), one_array(), every_type(), every_node(), bundle(), bounds()]
+fn vectors() -> [Vector; 7] {
+    [outline(), one_array(), every_type(), every_node(), bundle(), bounds(), tagged()]
 }
 
 /// The manifest of blobs-format.md section 12.
@@ -233,6 +233,32 @@ fn bounds() -> Vector {
         blobs: Vec::new(),
         body,
     }
+}
+
+/// A sequence, and tagged lists of every kind, at the lengths where large integers begin.
+fn tagged() -> Vector {
+    let large = |bytes: Vec<u8>| Tree::Tagged(Tag::Integer, vec![Tree::Bytes(bytes)]);
+    let most = large([vec![0; 8], vec![1]].concat());
+    let least = large([vec![0xff; 7], vec![0x7f, 0xff]].concat());
+    let shape = Tree::List(vec![Tree::Int(3), Tree::UInt(u64::MAX)]);
+    let value = Tree::Tagged(
+        Tag::Tuple,
+        vec![
+            Tree::Sequence(ArrayIndex(0)),
+            Tree::Tagged(Tag::Tuple, Vec::new()),
+            Tree::Tagged(Tag::Set, vec![Tree::Int(1), "a".into()]),
+            Tree::Tagged(Tag::FrozenSet, vec![Tree::Tagged(Tag::Tuple, vec![Tree::Nil])]),
+            Tree::Tagged(Tag::Complex, vec![Tree::Float(1.5), Tree::Float(-0.5)]),
+            most,
+            least,
+            large(pattern(100)),
+            Tree::Tagged(Tag::Some, vec![Tree::Tagged(Tag::Some, vec![Tree::Nil])]),
+            Tree::Tagged(Tag::Omitted, vec!["bool".into(), shape, Tree::Bytes(pattern(32))]),
+            Tree::Map(vec![(Tree::Tagged(Tag::Tuple, vec![Tree::Int(1)]), Tree::Sequence(ArrayIndex(0)))]),
+        ],
+    );
+    let arrays = vec![inline(DType::Float32, &[4], Order::C)];
+    Vector::named("tagged.bin", "/", Vec::new(), Body { arrays, value, ..nothing() })
 }
 
 fn journal_frames() -> Vec<Vec<Digest>> {
@@ -370,6 +396,20 @@ fn tree_json(vector: &Vector, tree: &Tree) -> Value {
         Tree::Map(pairs) => map_json(vector, pairs.iter().map(|(key, value)| (tree_json(vector, key), value))),
         Tree::Array(at) => json!({ "$array": array_json(vector, at.0 as usize) }),
         Tree::Payload(at) => json!({ "$bytes": array_json(vector, at.0 as usize) }),
+        Tree::Sequence(at) => json!({ "$sequence": array_json(vector, at.0 as usize) }),
+        Tree::Tagged(tag, items) => {
+            let name = match tag {
+                Tag::Tuple => "$tuple",
+                Tag::Set => "$set",
+                Tag::FrozenSet => "$frozenset",
+                Tag::Complex => "$complex",
+                Tag::Integer => "$integer",
+                Tag::Some => "$some",
+                Tag::Omitted => "$omitted",
+            };
+            let items: Vec<Value> = items.iter().map(|item| tree_json(vector, item)).collect();
+            json!({ name: items })
+        }
     }
 }
 

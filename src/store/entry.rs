@@ -236,7 +236,7 @@ impl EntryInfo {
     }
 
     /// The value, its arrays replaced by references into [`arrays`](Self::arrays).
-    pub fn value(&self) -> &Tree {
+    pub fn tree(&self) -> &Tree {
         &self.body.value
     }
 

@@ -2,6 +2,8 @@
 
 use std::ops::Deref;
 
+use serde::de::DeserializeOwned;
+
 use super::StoredArray;
 use crate::disk;
 use crate::error::Result;
@@ -31,18 +33,18 @@ impl Entry {
 
     /// The array, if the value is one array or byte string and nothing else.
     pub fn array(&self) -> Option<&StoredArray> {
-        self.resolve(self.info.value())
+        self.resolve(self.info.tree())
     }
 
     /// An array by its name, if the value is a map.
     pub fn field(&self, name: &str) -> Option<&StoredArray> {
-        self.resolve(self.info.value().get(name)?)
+        self.resolve(self.info.tree().get(name)?)
     }
 
     /// The array that a node of the value's tree refers to.
     pub fn resolve(&self, node: &Tree) -> Option<&StoredArray> {
         match node {
-            Tree::Array(ArrayIndex(at)) | Tree::Payload(ArrayIndex(at)) => self.arrays.get(*at as usize),
+            Tree::Array(ArrayIndex(at)) | Tree::Payload(ArrayIndex(at)) | Tree::Sequence(ArrayIndex(at)) => self.arrays.get(*at as usize),
             _ => None,
         }
     }
@@ -62,6 +64,48 @@ impl Deref for Entry {
 }
 
 impl Store {
+    /// Loads the value under a name or key; `None` if there is none, or if a blob it needs is missing.
+    ///
+    /// Arrays come into memory of their own, checked against their digest, whatever they lie in: `Array` and `ArcArray`
+    /// of ndarray, vectors, of every element type. Where the type asks for a [`MappedArray`](crate::MappedArray) and the
+    /// store maps, the array is mapped. Aliases are not kept: two [`Rc`](std::rc::Rc) of one value are two values when
+    /// they are loaded, though equal arrays are one blob.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let store = ndstash::Store::create(dir.path().join("s"))?;
+    /// use ndarray::{Array1, Array2};
+    /// use serde::{Deserialize, Serialize};
+    ///
+    /// #[derive(Serialize, Deserialize)]
+    /// struct Model {
+    ///     name: String,
+    ///     layers: Vec<(Array2<f32>, Array1<f32>)>,
+    /// }
+    ///
+    /// let model = Model { name: "first".into(), layers: vec![(Array2::ones((3, 4)), Array1::zeros(3))] };
+    /// store.put("model", &model)?;
+    /// let loaded: Model = store.get("model")?.expect("it was put");
+    /// assert_eq!(loaded.layers, model.layers);
+    /// let wrong = store.get::<(Array2<f64>, f64)>("model").unwrap_err();
+    /// assert!(matches!(wrong, ndstash::Error::WrongType { .. }));
+    /// # Ok::<(), ndstash::Error>(())
+    /// ```
+    ///
+    /// Types that serde has to buffer (`flatten` and enums without a tag outside) come element by element; the arrays in
+    /// them take several times their size in memory meanwhile.
+    ///
+    /// # Errors
+    /// [`Error::WrongType`](crate::Error::WrongType) if the value is not a `T`: it says where, what was expected and what
+    /// was found. [`Error::Corrupt`](crate::Error::Corrupt) or [`Error::Malformed`](crate::Error::Malformed) if manifest
+    /// or blob are damaged.
+    pub fn get<'a, T: DeserializeOwned>(&self, address: impl Into<Address<'a>>) -> Result<Option<T>> {
+        match self.entry(address)? {
+            Some(entry) => entry.value().map(Some),
+            None => Ok(None),
+        }
+    }
+
     /// Reads an entry and opens all its blobs; `None` if there is none, or if a blob it needs is missing.
     ///
     /// With [`MapPolicy::trusted`](crate::MapPolicy::trusted) blobs are mapped, in a time that does not depend on
@@ -70,7 +114,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Corrupt`](crate::Error::Corrupt) or [`Error::Malformed`](crate::Error::Malformed) if manifest or blob are damaged.
-    pub fn get<'a>(&self, address: impl Into<Address<'a>>) -> Result<Option<Entry>> {
+    pub fn entry<'a>(&self, address: impl Into<Address<'a>>) -> Result<Option<Entry>> {
         let key = address.into().key()?;
         loop {
             let Some(manifest) = Manifest::read(self, &key)? else { return Ok(None) };

@@ -3,8 +3,9 @@
 use std::io::{Read, Write};
 use std::sync::Arc;
 
-use ndarray::{Array, Dimension, IxDyn, ShapeBuilder};
+use ndarray::{Array, Dimension};
 
+use super::array::Layout;
 use crate::digest::{Digest, Hasher};
 use crate::disk::{self, Positioned};
 use crate::dtype::{DType, Element};
@@ -12,7 +13,7 @@ use crate::error::{At, Error, Result};
 use crate::format::body::{ArrayRecord, Order};
 use crate::format::head::BlobRef;
 use crate::layout;
-use crate::mem::MappedArray;
+use crate::mem::{self, MappedArray};
 use crate::store::{OpenBlob, Store, VerifyOnRead, for_each_piece};
 
 #[expect(clippy::disallowed_types, reason = "a file that `disk` opened")]
@@ -93,11 +94,8 @@ impl StoredArray {
     /// [`Error::WrongType`] if dtype or rank are not those asked for, [`Error::Corrupt`] if the bytes are damaged,
     /// [`Error::Malformed`] if a bool is neither 0 nor 1, [`Error::TooLarge`] if they do not fit into memory.
     pub fn to_array<A: Element, D: Dimension>(&self) -> Result<Array<A, D>> {
-        self.check_type::<A, D>()?;
-        let elements = self.elements::<A>()?;
-        let shape = IxDyn(&self.extents()?).set_f(self.order == Order::F);
-        let array = Array::from_shape_vec(shape, elements).ok().and_then(|array| array.into_dimensionality().ok());
-        array.ok_or_else(|| self.not_viewable())
+        self.check_type(A::DTYPE, D::NDIM)?;
+        mem::load_array(self)
     }
 
     /// Maps the array: constant time, no copy. Without the caller's promise that maps are safe (see
@@ -107,18 +105,26 @@ impl StoredArray {
     /// # Errors
     /// As [`to_array`](Self::to_array).
     pub fn map<A: Element, D: Dimension>(&self) -> Result<MappedArray<A, D>> {
-        self.check_type::<A, D>()?;
-        let shape = self.extents()?;
+        self.check_type(A::DTYPE, D::NDIM)?;
+        let shape = mem::extents(self)?;
         let mapped = match &self.source {
-            Source::Blob(_, OpenBlob::Mapped(map)) => MappedArray::from_map(Arc::clone(map), &shape, self.order),
-            _ => MappedArray::from_elements(self.elements::<A>()?, &shape, self.order),
+            Source::Blob(blob, OpenBlob::Mapped(map)) => {
+                MappedArray::from_map(Arc::clone(map), blob.digest, &shape, self.order)
+            }
+            _ => MappedArray::from_elements(mem::load::<A>(self)?, &shape, self.order),
         };
-        mapped.ok_or_else(|| self.not_viewable())
+        mapped.ok_or_else(|| mem::not_viewable(self))
+    }
+
+    /// Loads layout and elements, checked like [`to_array`](Self::to_array).
+    pub(super) fn parts<A: Element>(&self, rank: Option<usize>) -> Result<(Layout, Vec<A>)> {
+        self.check_type(A::DTYPE, rank)?;
+        Ok((Layout { shape: mem::extents(self)?, order: self.order }, mem::load(self)?))
     }
 
     /// The bytes, in the order they are stored in, checked like [`to_array`](Self::to_array).
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
-        self.load_raw::<u8>()
+        mem::load_raw::<u8>(self)
     }
 
     /// Writes the bytes, in the order they are stored in, piece by piece. If they turn out to be damaged the error
@@ -178,28 +184,55 @@ impl StoredArray {
         })
     }
 
-    fn elements<A: Element>(&self) -> Result<Vec<A>> {
-        let raw = self.load_raw::<A::Raw>()?;
-        match raw.iter().position(|bits| !A::is_valid_bit_pattern(bits)) {
-            None => Ok(A::from_checked(raw)),
-            Some(at) => {
-                let reason = format!("element {at} is not a valid {}", self.dtype);
-                Err(Error::Malformed { path: self.any_path(), field: "elements", reason })
-            }
-        }
+    pub(super) fn check_type(&self, dtype: DType, rank: Option<usize>) -> Result<()> {
+        check_type(self, dtype, rank)
     }
 
-    /// Reads the bytes straight into a vector of their type, so that alignment is right by construction.
-    fn load_raw<R: bytemuck::Pod>(&self) -> Result<Vec<R>> {
-        let len = self.len_bytes();
-        let too_large = || Error::TooLarge { what: "the array", size: len, limit: isize::MAX as u64 };
-        let count = usize::try_from(len).map_err(|_| too_large())? / size_of::<R>();
-        let mut raw = bytemuck::allocation::try_zeroed_vec::<R>(count).map_err(|()| too_large())?;
-        self.read_into(bytemuck::cast_slice_mut(&mut raw))?;
-        Ok(raw)
+    /// Dtype and shape in a few words.
+    pub(super) fn describe(&self) -> String {
+        describe(self)
     }
 
-    fn read_into(&self, bytes: &mut [u8]) -> Result<()> {
+    fn any_path(&self) -> std::path::PathBuf {
+        self.blob().map_or_else(|| self.store.path().to_owned(), |blob| self.path(&blob))
+    }
+
+    fn path(&self, blob: &BlobRef) -> std::path::PathBuf {
+        self.store.root().full(&layout::blob(&blob.digest))
+    }
+}
+
+/// # Errors
+/// [`Error::WrongType`] if dtype or rank are others.
+pub(super) fn check_type(array: &dyn mem::Source, dtype: DType, rank: Option<usize>) -> Result<()> {
+    if dtype == array.dtype() && rank.is_none_or(|rank| rank == array.shape().len()) {
+        return Ok(());
+    }
+    let expected = match rank {
+        Some(rank) => format!("{dtype} of {rank} dimensions"),
+        None => dtype.to_string(),
+    };
+    Err(Error::WrongType { at: String::new(), expected, found: describe(array) })
+}
+
+fn describe(array: &dyn mem::Source) -> String {
+    format!("{} of shape {:?}", array.dtype(), array.shape())
+}
+
+impl mem::Source for StoredArray {
+    fn dtype(&self) -> DType {
+        self.dtype
+    }
+
+    fn shape(&self) -> &[u64] {
+        &self.shape
+    }
+
+    fn order(&self) -> Order {
+        self.order
+    }
+
+    fn fill(&self, bytes: &mut [u8]) -> Result<()> {
         match &self.source {
             Source::Inline(inline) => bytes.copy_from_slice(inline),
             Source::Blob(blob, OpenBlob::Mapped(map)) => {
@@ -214,35 +247,7 @@ impl StoredArray {
         Ok(())
     }
 
-    fn check_type<A: Element, D: Dimension>(&self) -> Result<()> {
-        let rank = D::NDIM.unwrap_or(self.shape.len());
-        if A::DTYPE == self.dtype && rank == self.shape.len() {
-            return Ok(());
-        }
-        let expected = match D::NDIM {
-            Some(rank) => format!("{} of {rank} dimensions", A::DTYPE),
-            None => A::DTYPE.to_string(),
-        };
-        let found = format!("{} of {} dimensions, shape {:?}", self.dtype, self.shape.len(), self.shape);
-        Err(Error::WrongType { expected, found })
-    }
-
-    fn extents(&self) -> Result<Vec<usize>> {
-        let fits = self.shape.iter().map(|&extent| usize::try_from(extent)).collect::<Result<_, _>>();
-        fits.map_err(|_| Error::TooLarge { what: "an extent", size: u64::MAX, limit: usize::MAX as u64 })
-    }
-
-    /// The bytes were checked for number; what is left are values that are none, and shapes that ndarray does not take.
-    fn not_viewable(&self) -> Error {
-        let reason = format!("not a valid {} of shape {:?}", self.dtype, self.shape);
+    fn malformed(&self, reason: String) -> Error {
         Error::Malformed { path: self.any_path(), field: "elements", reason }
-    }
-
-    fn any_path(&self) -> std::path::PathBuf {
-        self.blob().map_or_else(|| self.store.path().to_owned(), |blob| self.path(&blob))
-    }
-
-    fn path(&self, blob: &BlobRef) -> std::path::PathBuf {
-        self.store.root().full(&layout::blob(&blob.digest))
     }
 }

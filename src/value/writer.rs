@@ -5,6 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::time::Duration;
 
 use ndarray::{ArrayRef, Dimension};
+use serde::Serialize;
 
 use super::{Entry, StoredArray};
 use crate::digest::Digest;
@@ -15,8 +16,9 @@ use crate::format::body::{
     ArrayRecord, Body, Data, Inline, MAX_RANK, Order, Origin, TREE, byte_len, check_encoding, fits,
 };
 use crate::format::head::{BlobRef, Facts, Head};
-use crate::format::tree::{ArrayIndex, Tree};
+use crate::format::tree::{ArrayIndex, Tree, for_each_tagged};
 use crate::key::Address;
+use crate::mem;
 use crate::store::{Blobs, Commit, Expect, Labels, MAX_HELD, Outcome, PutReport, Staged, Store, hash};
 
 /// A source that can be read twice: hashed first, and written only if its bytes are not in the store.
@@ -72,7 +74,7 @@ impl<R: Seek> Seek for Elements<R> {
 /// writer.tag("model");
 /// writer.put("model/7", Tree::Map(vec![("weights".into(), weights), ("bias".into(), bias)]))?;
 ///
-/// let model = store.get("model/7")?.expect("it was just put");
+/// let model = store.entry("model/7")?.expect("it was just put");
 /// assert_eq!(model.field("bias").unwrap().to_array::<f32, ndarray::Ix1>()?, array![0.5f32]);
 /// # Ok::<(), ndstash::Error>(())
 /// ```
@@ -162,18 +164,8 @@ impl Writer {
     /// copy in memory; any other is copied to C order first.
     pub fn array<A: Element, D: Dimension>(&mut self, array: &ArrayRef<A, D>) -> Result<Tree> {
         let shape: Vec<u64> = array.shape().iter().map(|&extent| extent as u64).collect();
-        if let Some(elements) = array.as_slice() {
-            self.elements(shape, Order::C, elements)
-        } else if let Some(elements) = array.t().as_slice() {
-            self.elements(shape, Order::F, elements)
-        } else {
-            let copy: Vec<A> = array.iter().copied().collect();
-            self.elements(shape, Order::C, &copy)
-        }
-    }
-
-    fn elements<A: Element>(&mut self, shape: Vec<u64>, order: Order, elements: &[A]) -> Result<Tree> {
-        self.bytes_of(A::DTYPE, shape, order, bytemuck::cast_slice(elements)).map(Tree::Array)
+        let (order, elements) = mem::lie(array.view());
+        self.bytes_of(A::DTYPE, shape, order, bytemuck::cast_slice(&elements)).map(Tree::Array)
     }
 
     /// Adds an array whose little-endian elements are at hand as bytes.
@@ -181,9 +173,13 @@ impl Writer {
     /// # Errors
     /// [`Error::WrongType`] if the bytes are not as many as dtype and shape take.
     pub fn raw_array(&mut self, dtype: DType, shape: &[u64], order: Order, bytes: &[u8]) -> Result<Tree> {
+        self.checked(dtype, shape, order, bytes).map(Tree::Array)
+    }
+
+    pub(super) fn checked(&mut self, dtype: DType, shape: &[u64], order: Order, bytes: &[u8]) -> Result<ArrayIndex> {
         check_len(dtype, shape, bytes.len() as u64)?;
         Elements { source: bytes, dtype }.check(bytes).at("take", "the input")?;
-        self.bytes_of(dtype, shape.to_vec(), order, bytes).map(Tree::Array)
+        self.bytes_of(dtype, shape.to_vec(), order, bytes)
     }
 
     /// Adds a byte string.
@@ -251,13 +247,17 @@ impl Writer {
 
     /// Adds an array that came out of this store, without hashing or copying it as long as its blob is there.
     pub fn stored(&mut self, array: &StoredArray) -> Result<Tree> {
+        self.held(array).map(Tree::Array)
+    }
+
+    pub(super) fn held(&mut self, array: &StoredArray) -> Result<ArrayIndex> {
         let (dtype, shape, order) = (array.dtype(), array.shape().to_vec(), array.order());
         if let Some(blob) = array.blob()
             && let Some(place) = self.find(blob)?
         {
-            return Ok(Tree::Array(self.push_blob(dtype, shape, order, place)));
+            return Ok(self.push_blob(dtype, shape, order, place));
         }
-        self.bytes_of(dtype, shape, order, &array.to_bytes()?).map(Tree::Array)
+        self.bytes_of(dtype, shape, order, &array.to_bytes()?)
     }
 
     fn small_array(&mut self, dtype: DType, shape: &[u64], order: Order, len: u64, reader: impl Read) -> Result<Tree> {
@@ -271,7 +271,18 @@ impl Writer {
         Tree::Payload(self.push_blob(DType::UInt8, shape, Order::C, place))
     }
 
-    fn bytes_of(&mut self, dtype: DType, shape: Vec<u64>, order: Order, bytes: &[u8]) -> Result<ArrayIndex> {
+    /// Adds elements in memory. Those of a blob that is in this store are not hashed.
+    pub(super) fn held_elements(&mut self, elements: mem::Elements<'_>) -> Result<ArrayIndex> {
+        let mem::Elements { dtype, shape, order, bytes, blob, .. } = elements;
+        if let Some((digest, len)) = blob
+            && let Some(place) = self.find(BlobRef { digest, len })?
+        {
+            return Ok(self.push_blob(dtype, shape, order, place));
+        }
+        self.bytes_of(dtype, shape, order, &bytes)
+    }
+
+    pub(super) fn bytes_of(&mut self, dtype: DType, shape: Vec<u64>, order: Order, bytes: &[u8]) -> Result<ArrayIndex> {
         check_rank(&shape)?;
         self.check_limit(bytes.len() as u64)?;
         if self.fits_inline(bytes.len() as u64) {
@@ -372,6 +383,7 @@ impl Writer {
     pub(crate) fn publish(self, address: Address<'_>, value: Tree, expect: Expect) -> Result<Option<PutReport>> {
         let key = address.key()?;
         self.labels.check()?;
+        self.labels.meta.values().try_for_each(check_tags)?;
         self.check_value(&value)?;
         let shared = self.count_shared();
         let Writer { store, arrays, staged, inline_bytes, labels, encoding, origin, compute_ns, .. } = self;
@@ -400,8 +412,8 @@ impl Writer {
                 bad = Some(format!("{node:?}"));
             }
         });
-        let reason = "it refers to an array of another writer, or takes one for a byte string";
-        bad.map_or(Ok(()), |given| Err(Error::Invalid { what: "value", given, reason }))
+        let reason = "it refers to an array of another writer, or takes one for a byte string or sequence";
+        bad.map_or_else(|| check_tags(value), |given| Err(Error::Invalid { what: "value", given, reason }))
     }
 
     fn count_shared(&self) -> PutReport {
@@ -433,6 +445,18 @@ fn place(record: ArrayRecord, blob: Option<u32>) -> ArrayRecord {
     }
 }
 
+/// Whether every tagged list may have the items that it has: a reader would refuse others.
+fn check_tags(value: &Tree) -> Result<()> {
+    let mut bad = None;
+    for_each_tagged(value, &mut |tag, items| {
+        if !tag.takes(items) {
+            bad = Some(format!("{tag:?}"));
+        }
+    });
+    let reason = "its items do not go with it";
+    bad.map_or(Ok(()), |given| Err(Error::Invalid { what: "tag", given, reason }))
+}
+
 fn check_rank(shape: &[u64]) -> Result<()> {
     let (size, limit) = (shape.len() as u64, MAX_RANK as u64);
     if size <= limit { Ok(()) } else { Err(Error::TooLarge { what: "the number of dimensions", size, limit }) }
@@ -447,6 +471,7 @@ fn check_len(dtype: DType, shape: &[u64], found: u64) -> Result<()> {
     match expected_len(dtype, shape)? {
         expected if expected == found => Ok(()),
         expected => Err(Error::WrongType {
+            at: String::new(),
             expected: format!("{expected} bytes for {dtype} of shape {shape:?}"),
             found: format!("{found} bytes{}", if found > expected { " or more" } else { "" }),
         }),
@@ -459,24 +484,25 @@ impl Store {
         Writer::new(self)
     }
 
-    /// Puts one array under a name or key, replacing what is there.
+    /// Puts a value of any type that serde can serialise under a name or key, replacing what is there. Arrays and
+    /// vectors of numbers are taken out wherever they lie; those above the store's inline limit become blobs.
+    /// [`Store::get`] loads it again.
     ///
     /// ```
     /// # let dir = tempfile::tempdir().unwrap();
     /// let store = ndstash::Store::create(dir.path().join("results"))?;
     /// store.put("answer", &ndarray::arr1(&[1.0, 2.0]))?;
-    /// let back: ndarray::Array1<f64> = store.get("answer")?.unwrap().array().unwrap().to_array()?;
+    /// let back: ndarray::Array1<f64> = store.get("answer")?.expect("it was put");
     /// assert_eq!(back.sum(), 3.0);
     /// # Ok::<(), ndstash::Error>(())
     /// ```
-    pub fn put<'a, A: Element, D: Dimension>(
-        &self,
-        address: impl Into<Address<'a>>,
-        array: &ArrayRef<A, D>,
-    ) -> Result<PutReport> {
+    ///
+    /// # Errors
+    /// As [`Writer::value`] and [`Writer::put`].
+    pub fn put<'a, T: Serialize + ?Sized>(&self, address: impl Into<Address<'a>>, value: &T) -> Result<PutReport> {
         self.check_writable()?;
         let mut writer = self.writer();
-        let value = writer.array(array)?;
+        let value = writer.value(value)?;
         writer.put(address, value)
     }
 
@@ -494,7 +520,7 @@ impl Store {
         self.check_writable()?;
         loop {
             let expected = self.entry_id(&address.key()?)?;
-            let entry = self.get(address)?;
+            let entry = self.entry(address)?;
             let expect = match (&entry, expected) {
                 (Some(entry), _) => Expect::Same(entry.info().head.id),
                 // It is there but lacks a blob: what replaces it is judged by its identity all the same.

@@ -492,7 +492,7 @@ fn a_link_under_a_blobs_name_is_not_followed_and_the_next_put_replaces_it() {
         std::fs::remove_file(&path).unwrap();
         symlink(outside.join(if dangling { "none" } else { "file" }), &path).unwrap();
         // What it leads to would even be right.
-        assert!(!matches!(store.get("x"), Ok(Some(_))), "{:?}", store.get("x"));
+        assert!(!matches!(store.entry("x"), Ok(Some(_))), "{:?}", store.entry("x"));
         assert!(!store.contains("x").unwrap());
         assert_eq!(verify(&store).problems.len(), 2, "the stray and the missing blob");
         put(&store, "x", 1);
@@ -533,7 +533,7 @@ fn links_and_pipes_anywhere_are_neither_followed_nor_waited_for_nor_deleted_thro
     crate::common::repair(&store);
     for name in [&zeros, &format!("{}1", &zeros[1..])] {
         let key: Key = name.parse().unwrap();
-        assert!(store.get(key).is_err() && !store.contains(key).unwrap_or(false));
+        assert!(store.entry(key).is_err() && !store.contains(key).unwrap_or(false));
         store.put(key, &bytes_array(3000, 1)).unwrap(); // takes the place of what was planted
         assert!(store.remove(key).unwrap());
     }
@@ -553,7 +553,7 @@ fn a_pipe_under_a_blobs_name_blocks_nobody_and_is_replaced() {
     let root = std::fs::File::open(dir.path()).unwrap();
     let rel = path.strip_prefix(dir.path()).unwrap();
     rustix::fs::mknodat(&root, rel, rustix::fs::FileType::Fifo, rustix::fs::Mode::from_raw_mode(0o444), 0).unwrap();
-    assert!(!matches!(store.get("x"), Ok(Some(_))));
+    assert!(!matches!(store.entry("x"), Ok(Some(_))));
     let mut writer = store.writer();
     let value = writer.bytes_from_reader(Pipe(&noise(3000, 1)[..])).unwrap();
     writer.put("x", value).unwrap();
@@ -572,7 +572,7 @@ fn a_shard_that_is_a_link_is_an_error_and_never_entered() {
     std::fs::rename(&shard, &moved).unwrap();
     symlink(&moved, &shard).unwrap();
     let before = listing(&outside);
-    assert!(store.get("x").is_err() || store.get("x").unwrap().is_none());
+    assert!(store.entry("x").is_err() || store.entry("x").unwrap().is_none());
     assert!(store.put("y", &Array1::from(noise(3000, 1))).is_err());
     store.remove("x").unwrap();
     assert!(store.gc(&GcOptions::new()).is_err());

@@ -119,7 +119,7 @@ fn every_layout_comes_back<A: Sample>(dir: &Dir, mapped: &Store) {
     }
     writer.put(A::DTYPE.name(), Tree::List(put.iter().map(|(_, node, ..)| node.clone()).collect())).unwrap();
     for (store, maps) in [(&dir.store(), false), (mapped, true)] {
-        let entry = store.get(A::DTYPE.name()).unwrap().unwrap();
+        let entry = store.entry(A::DTYPE.name()).unwrap().unwrap();
         assert_eq!(entry.stored_arrays().len(), put.len());
         for ((label, node, shape, expected, order), info) in put.iter().zip(entry.arrays()) {
             let stored = entry.resolve(node).unwrap();
@@ -208,7 +208,7 @@ fn equal_bytes_in_c_and_f_order_and_of_another_type_share_one_blob() {
 
     let order = |name: &str| store.info(name).unwrap().unwrap().arrays()[0].order;
     assert_eq!((order("c"), order("f")), (Order::C, Order::F));
-    let back = store.get("f").unwrap().unwrap().array().unwrap().to_array::<f64, Ix2>().unwrap();
+    let back = store.entry("f").unwrap().unwrap().array().unwrap().to_array::<f64, Ix2>().unwrap();
     assert_eq!(back, f);
     assert_eq!(back.dim(), (200, 300));
     assert!(back.t().is_standard_layout());
@@ -244,7 +244,7 @@ fn inline_arrays_take_no_more_than_their_total_together() {
     nodes.push(writer.array(&bytes_array(0, 7)).unwrap());
     let report = writer.put("x", Tree::List(nodes)).unwrap();
     assert_eq!((report.inline_bytes, report.new_blobs, report.new_bytes), (262_144, 2, 3));
-    let entry = store.get("x").unwrap().unwrap();
+    let entry = store.entry("x").unwrap().unwrap();
     let inline: Vec<bool> = entry.arrays().iter().map(|array| array.inline).collect();
     assert_eq!(inline, [true, true, true, true, false, true, false, true]);
     for (seed, (stored, len)) in
@@ -264,7 +264,7 @@ fn a_mapped_array_is_used_like_an_array() {
     let dir = Dir::on_disk();
     let field = Array3::from_shape_fn((20, 30, 40), |(i, j, k)| number(i * 1200 + j * 40 + k));
     dir.store().put("field", &field).unwrap();
-    let loaded = dir.mapped().get("field").unwrap().unwrap().array().unwrap().map::<f64, Ix3>().unwrap();
+    let loaded = dir.mapped().entry("field").unwrap().unwrap().array().unwrap().map::<f64, Ix3>().unwrap();
     assert!(loaded.is_mapped());
     assert_eq!(loaded.as_ptr().addr() % 4096, 0);
     assert_eq!(loaded.sum().to_bits(), field.sum().to_bits());
@@ -283,7 +283,7 @@ fn a_mapped_array_outlives_its_entry_its_blob_and_the_store() {
     dir.store().put("field", &field).unwrap();
     let loaded = {
         let store = dir.mapped();
-        let entry = store.get("field").unwrap().unwrap();
+        let entry = store.entry("field").unwrap().unwrap();
         let loaded = entry.array().unwrap().map::<f64, Ix2>().unwrap();
         assert!(store.remove("field").unwrap());
         assert_eq!(store.gc(&GcOptions::new()).unwrap().blobs_removed, 1);
@@ -301,7 +301,7 @@ fn an_owned_entry_keeps_its_blobs_open_when_they_are_collected() {
     let dir = Dir::new();
     let store = dir.blobs_only();
     store.put("x", &bytes_array(5000, 1)).unwrap();
-    let entry = store.get("x").unwrap().unwrap();
+    let entry = store.entry("x").unwrap().unwrap();
     store.remove("x").unwrap();
     assert_eq!(store.gc(&GcOptions::new()).unwrap().blobs_removed, 1);
     assert_eq!(entry.array().unwrap().to_bytes().unwrap(), noise(5000, 1));
@@ -314,7 +314,7 @@ fn without_the_promise_and_inside_manifests_nothing_is_mapped() {
     store.put("large", &bytes_array(100_000, 1)).unwrap();
     store.put("small", &bytes_array(100, 2)).unwrap();
     let is_mapped = |store: &Store, name: &str| {
-        store.get(name).unwrap().unwrap().array().unwrap().map::<u8, Ix1>().unwrap().is_mapped()
+        store.entry(name).unwrap().unwrap().array().unwrap().map::<u8, Ix1>().unwrap().is_mapped()
     };
     assert!(!is_mapped(&store, "large"));
     let mapped = dir.mapped();
@@ -326,7 +326,7 @@ fn another_type_or_rank_is_an_error_that_names_both() {
     let dir = Dir::new();
     let store = dir.store();
     store.put("x", &Array2::<f32>::zeros((2, 3))).unwrap();
-    let entry = store.get("x").unwrap().unwrap();
+    let entry = store.entry("x").unwrap().unwrap();
     let stored = entry.array().unwrap();
     let found = "float32 of 2 dimensions, shape [2, 3]";
     for (error, expected) in [
@@ -350,10 +350,10 @@ fn nan_payloads_and_negative_zeros_keep_every_bit() {
     let array = Array1::from_iter(values.map(f64::from_bits));
     store.put("x", &array).unwrap();
     let mapped = dir.mapped();
-    let entry = mapped.get("x").unwrap().unwrap();
+    let entry = mapped.entry("x").unwrap().unwrap();
     let loaded = entry.array().unwrap().map::<f64, Ix1>().unwrap();
     assert_eq!(loaded.iter().map(|value| value.to_bits()).collect::<Vec<_>>(), values);
-    let owned = store.get("x").unwrap().unwrap().array().unwrap().to_array::<f64, Ix1>().unwrap();
+    let owned = store.entry("x").unwrap().unwrap().array().unwrap().to_array::<f64, Ix1>().unwrap();
     assert_eq!(owned.iter().map(|value| value.to_bits()).collect::<Vec<_>>(), values);
 }
 
@@ -374,10 +374,10 @@ fn a_byte_that_is_no_truth_value_is_never_handed_out_as_one() {
         store.put("bad", &Array1::from(vec![1_u8, 0, 2, 1])).unwrap();
         ["good", "bad"].iter().for_each(|name| relabel_as_bool(&dir, name));
         for (store, maps) in [(dir.store(), false), (dir.mapped(), !inline)] {
-            let good = store.get("good").unwrap().unwrap();
+            let good = store.entry("good").unwrap().unwrap();
             let map = good.array().unwrap().map::<bool, Ix1>().unwrap();
             assert_eq!((map.to_vec(), map.is_mapped()), (vec![true, false, true], maps));
-            let bad = store.get("bad").unwrap().unwrap();
+            let bad = store.entry("bad").unwrap().unwrap();
             assert_error!(bad.array().unwrap().to_array::<bool, Ix1>(), Error::Malformed { field: "elements", .. });
             assert_error!(bad.array().unwrap().map::<bool, Ix1>(), Error::Malformed { field: "elements", .. });
         }
@@ -391,7 +391,7 @@ fn raw_bytes_streams_and_stored_arrays_make_the_same_array() {
     let array = Array2::from_shape_fn((7, 11), |(i, j)| i32::try_from(i * 11 + j).unwrap());
     let bytes: Vec<u8> = array.iter().flat_map(|value| value.to_le_bytes()).collect();
     store.put("typed", &array).unwrap();
-    let typed = store.get("typed").unwrap().unwrap();
+    let typed = store.entry("typed").unwrap().unwrap();
     let mut writer = store.writer();
     let nodes = vec![
         writer.raw_array(DType::Int32, &[7, 11], Order::C, &bytes).unwrap(),
@@ -400,7 +400,7 @@ fn raw_bytes_streams_and_stored_arrays_make_the_same_array() {
         writer.stored(typed.array().unwrap()).unwrap(),
     ];
     writer.put("others", Tree::List(nodes)).unwrap();
-    let others = store.get("others").unwrap().unwrap();
+    let others = store.entry("others").unwrap().unwrap();
     assert_eq!(others.stored_arrays().len(), 4);
     for stored in others.stored_arrays() {
         assert_eq!(stored.to_array::<i32, Ix2>().unwrap(), array);
@@ -416,7 +416,7 @@ fn a_reader_of_columns_may_say_fortran_order() {
     let mut writer = store.writer();
     let node = writer.raw_array(DType::UInt8, &[2, 3], Order::F, &[1, 2, 3, 4, 5, 6]).unwrap();
     writer.put("x", node).unwrap();
-    let back = store.get("x").unwrap().unwrap().array().unwrap().to_array::<u8, Ix2>().unwrap();
+    let back = store.entry("x").unwrap().unwrap().array().unwrap().to_array::<u8, Ix2>().unwrap();
     assert_eq!(back, ndarray::array![[1, 3, 5], [2, 4, 6]]);
 }
 
@@ -429,7 +429,7 @@ fn bytes_are_written_out_as_they_are_stored_to_streams_and_files() {
     blobs.put("empty", &Array1::<u8>::zeros(0)).unwrap();
     for store in [dir.store(), dir.mapped()] {
         for (name, expected) in [("large", &bytes[..]), ("empty", &[])] {
-            let entry = store.get(name).unwrap().unwrap();
+            let entry = store.entry(name).unwrap().unwrap();
             let mut streamed = Vec::new();
             entry.array().unwrap().write_to(&mut streamed).unwrap();
             assert!(streamed == expected, "{name}, streamed");
@@ -461,11 +461,11 @@ fn the_parts_of_a_bundle_are_found_by_name() {
     let text = writer.bytes(b"a payload").unwrap();
     let value = tree_map([("weights", weights), ("text", text), ("epochs", Tree::Int(7))]);
     writer.put("model", value).unwrap();
-    let model = store.get("model").unwrap().unwrap();
+    let model = store.entry("model").unwrap().unwrap();
     assert_eq!(model.field("weights").unwrap().to_array::<f64, Ix2>().unwrap(), ndarray::array![[1.5, -2.0]]);
     assert_eq!(model.field("text").unwrap().to_bytes().unwrap(), b"a payload");
     assert!(model.field("epochs").is_none() && model.field("none").is_none() && model.array().is_none());
-    assert_eq!(model.value().get("epochs"), Some(&Tree::Int(7)));
+    assert_eq!(model.tree().get("epochs"), Some(&Tree::Int(7)));
 }
 
 /// What could not be loaded again is not taken: neither from memory nor from a stream, inline or not.

@@ -106,7 +106,7 @@ fn no_byte_and_one_byte_are_kept_as_well() {
             let report = put(&store, &name, bytes);
             assert_eq!(report.new_blobs + report.shared_blobs, bytes.len() as u64, "{name}: no byte needs no blob");
             for store in [&store, &dir.mapped()] {
-                let entry = store.get(&name).unwrap().unwrap();
+                let entry = store.entry(&name).unwrap().unwrap();
                 let stored = entry.array().unwrap();
                 assert_eq!((stored.to_bytes().unwrap(), stored.shape()), (bytes.to_vec(), &[bytes.len() as u64][..]));
                 assert_eq!(stored.map::<u8, Ix1>().unwrap().to_vec(), bytes, "{name}");
@@ -163,7 +163,7 @@ fn a_long_stream_is_stored_whole_under_its_own_name() {
     assert_eq!(writer.put("long", value).unwrap().new_bytes, LONG);
     let expected = blake3::Hasher::new().update_reader(generated()).unwrap().finalize();
     assert_eq!(dir.blob_names(), [expected.to_hex().to_string()]);
-    let entry = dir.mapped().get("long").unwrap().unwrap();
+    let entry = dir.mapped().entry("long").unwrap().unwrap();
     let mapped = entry.array().unwrap().map::<u64, ndarray::Ix2>().unwrap();
     let mut noise = Noise::new(1);
     assert!(mapped.iter().all(|&element| element == noise.next()));
@@ -200,10 +200,10 @@ fn a_stream_of_another_length_in_elements_is_refused_too() {
     let store = dir.store();
     let mut writer = store.writer();
     let refused = writer.raw_array(DType::Float64, &[2, 2], Order::C, &[0; 31]);
-    assert_error!(refused, Error::WrongType { expected, found } if expected.contains("32 bytes") && found.contains("31"));
+    assert_error!(refused, Error::WrongType { expected, found, .. } if expected.contains("32 bytes") && found.contains("31"));
     let good = writer.raw_array(DType::Float64, &[2, 2], Order::C, &[0; 32]).unwrap();
     writer.put("x", good).unwrap();
-    assert_eq!(store.get("x").unwrap().unwrap().array().unwrap().shape(), [2, 2]);
+    assert_eq!(store.entry("x").unwrap().unwrap().array().unwrap().shape(), [2, 2]);
 }
 
 #[test]
@@ -304,7 +304,7 @@ fn damage_met_by_an_owned_read_is_an_error_that_the_next_put_heals() {
         let error = load(&store, "x").unwrap_err();
         assert_error!(Err::<(), _>(&error), Error::Corrupt { .. });
         assert_eq!((error.digest(), error.path()), (Some(digest), Some(&*dir.blob(&digest))));
-        assert!(!store.contains("x").unwrap() && store.get("x").unwrap().is_none(), "from now on it is a miss");
+        assert!(!store.contains("x").unwrap() && store.entry("x").unwrap().is_none(), "from now on it is a miss");
         let kept = dir.leftovers();
         assert!(kept.len() == 1 && kept[0].starts_with(&digest.to_string()), "the damaged file is kept for people");
 
@@ -330,9 +330,9 @@ fn every_way_of_reading_into_memory_notices_damage() {
             let store = dir.blobs_only();
             store.put("x", &bytes_array(5000, 1)).unwrap();
             rot(&dir.blob(&Digest::of(&noise(5000, 1))), |bytes| bytes[0] ^= 1);
-            let entry = open(&dir).get("x").unwrap().unwrap();
+            let entry = open(&dir).entry("x").unwrap().unwrap();
             assert_error!(read(entry.array().unwrap()), Error::Corrupt { .. });
-            assert!(store.get("x").unwrap().is_none(), "{way}: remembered");
+            assert!(store.entry("x").unwrap().is_none(), "{way}: remembered");
         }
     }
 }
@@ -346,7 +346,7 @@ fn a_length_that_is_wrong_shows_when_the_entry_is_opened() {
             dir.blobs_only().put("x", &bytes_array(5000, 1)).unwrap();
             rot(&dir.blob(&digest), |bytes| bytes.resize(if longer { 5001 } else { 4999 }, 0));
             let store = open(&dir);
-            assert_error!(store.get("x"), Error::Corrupt { detail, .. } if detail.contains("5000 bytes are expected"));
+            assert_error!(store.entry("x"), Error::Corrupt { detail, .. } if detail.contains("5000 bytes are expected"));
         }
     }
 }
@@ -369,7 +369,7 @@ fn a_stored_array_is_put_again_without_a_copy_and_even_after_its_blob_is_gone() 
     let dir = Dir::new();
     let store = dir.blobs_only();
     store.put("x", &bytes_array(5000, 1)).unwrap();
-    let entry = store.get("x").unwrap().unwrap();
+    let entry = store.entry("x").unwrap().unwrap();
     let put_again = |name: &str| {
         let mut writer = store.writer();
         let value = writer.stored(entry.array().unwrap()).unwrap();
@@ -395,7 +395,7 @@ fn more_blobs_than_may_be_held_open_are_shared_all_the_same() {
     assert_eq!(put("x").new_blobs, 300);
     put("y");
     assert_eq!(dir.blob_names().len(), 300);
-    let entry = store.get("y").unwrap().unwrap();
+    let entry = store.entry("y").unwrap().unwrap();
     for (seed, stored) in (0..).zip(entry.stored_arrays()) {
         assert_eq!(stored.to_bytes().unwrap(), noise(20, seed));
     }

@@ -34,7 +34,7 @@ fn read_all(store: &Store, what: &str) -> bool {
     for (name, arrays) in ENTRIES {
         drop(store.info(name));
         drop(store.contains(name));
-        let Ok(Some(entry)) = store.get(name) else {
+        let Ok(Some(entry)) = store.entry(name) else {
             whole = false;
             continue;
         };
@@ -158,7 +158,7 @@ fn damage_through_maps_is_no_panic_and_keeps_its_shape() {
             rot(&path, change);
             let store = StoreOptions::new().read_only(true).mapping(crate::common::trusted()).open(dir.path()).unwrap();
             for (name, arrays) in ENTRIES {
-                let Ok(Some(entry)) = store.get(name) else { continue };
+                let Ok(Some(entry)) = store.entry(name) else { continue };
                 for &(field, len, _) in arrays {
                     // The content of a map is not checked, its length is.
                     let mapped = entry.field(field).unwrap().map::<u8, ndarray::Ix1>().unwrap();

@@ -21,7 +21,7 @@ fn put_number(store: &Store, name: &str, number: i64) {
 }
 
 fn number(store: &Store, name: &str) -> Option<i64> {
-    let entry = store.get(name).unwrap()?;
+    let entry = store.entry(name).unwrap()?;
     Some(entry.array().unwrap().to_array::<i64, Ix1>().unwrap()[0])
 }
 
@@ -98,7 +98,7 @@ fn a_name_that_cannot_be_is_refused_by_every_method_and_changes_nothing() {
             assert!(error.to_string().len() < 1200);
         };
         refused(store.put(name, &bytes_array(9, 1)).unwrap_err());
-        refused(store.get(name).unwrap_err());
+        refused(store.entry(name).unwrap_err());
         refused(store.info(name).unwrap_err());
         refused(store.contains(name).unwrap_err());
         refused(store.remove(name).unwrap_err());
@@ -235,8 +235,8 @@ const ENOUGH: u64 = 20;
 fn follow(store: &Store, done: &AtomicBool, seen: &AtomicU64) {
     let mut last = 0;
     while !done.load(Ordering::Relaxed) {
-        let entry = store.get("x").unwrap().expect("the entry is never missing");
-        let Some(&Tree::Int(generation)) = entry.value().get("n") else { panic!("{:?}", entry.value()) };
+        let entry = store.entry("x").unwrap().expect("the entry is never missing");
+        let Some(&Tree::Int(generation)) = entry.tree().get("n") else { panic!("{:?}", entry.tree()) };
         let seed = generation.cast_unsigned();
         assert!(entry.field("first").unwrap().to_bytes().unwrap() == noise(3000, seed));
         assert!(entry.field("second").unwrap().to_bytes().unwrap() == noise(4000, seed));
@@ -375,7 +375,7 @@ fn relabelling_keeps_value_and_time_of_creation() {
     let after = store.info("x").unwrap().unwrap();
     assert_eq!(after.tags(), ["b", "a", "b", ""]);
     assert_eq!(after.meta()["k"], Tree::List(vec![Tree::Nil, Tree::Bool(false)]));
-    assert_eq!((after.created(), after.value()), (before.created(), before.value()));
+    assert_eq!((after.created(), after.tree()), (before.created(), before.tree()));
     assert_eq!(after.blobs().collect::<Vec<_>>(), before.blobs().collect::<Vec<_>>());
     assert_eq!(load(&store, "x").unwrap().unwrap(), noise(2000, 1));
     assert!(!store.relabel("none", |_| panic!("there is nothing to relabel")).unwrap());
@@ -420,15 +420,15 @@ fn metadata_and_values_may_be_any_tree() {
     assert_eq!(info.tags(), ["one", "zwei \u{fc}"]);
     let meta = BTreeMap::from([("tree".into(), nested), (String::new(), Tree::Int(1)), ("again".into(), Tree::Int(2))]);
     assert_eq!(info.meta(), &meta);
-    assert_eq!(info.value(), &value);
+    assert_eq!(info.tree(), &value);
     assert_eq!(info.arrays().len(), 1, "one array that is named twice");
 
     let nan = f64::from_bits(0x7ff8_0000_0000_0bad);
     store.writer().put("nan", Tree::Float(nan)).unwrap();
     let info = store.info("nan").unwrap().unwrap();
-    let Tree::Float(back) = info.value() else { panic!("{info:?}") };
+    let Tree::Float(back) = info.tree() else { panic!("{info:?}") };
     assert_eq!(back.to_bits(), nan.to_bits());
-    assert!(store.get("nan").unwrap().unwrap().array().is_none());
+    assert!(store.entry("nan").unwrap().unwrap().array().is_none());
 }
 
 #[test]
@@ -575,7 +575,7 @@ fn an_entry_whose_blob_is_missing_is_a_miss_until_it_is_put_again() {
     let store = dir.blobs_only();
     store.put("x", &bytes_array(3000, 1)).unwrap();
     std::fs::remove_file(dir.blob(&Digest::of(&noise(3000, 1)))).unwrap();
-    assert!(store.get("x").unwrap().is_none());
+    assert!(store.entry("x").unwrap().is_none());
     assert!(!store.contains("x").unwrap());
     assert!(store.info("x").unwrap().is_some(), "what it says of itself is still known");
     assert!(!store.copy("x", "y", false).unwrap());

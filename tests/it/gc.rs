@@ -100,7 +100,7 @@ fn collects_exactly(dir: &Dir, store: &Store, model: &BTreeMap<String, BTreeSet<
     assert_eq!(dir.leftovers(), Vec::<String>::new());
     assert!(!dir.inside("journal").exists());
     for (name, ids) in model {
-        let entry = store.get(name).unwrap().unwrap();
+        let entry = store.entry(name).unwrap().unwrap();
         let found: Vec<_> = entry.stored_arrays().iter().map(|stored| stored.to_bytes().unwrap()).collect();
         assert_eq!(found, ids.iter().map(|&id| content(id)).collect::<Vec<_>>(), "{name}");
     }
@@ -179,7 +179,7 @@ fn a_put_at_any_step_of_a_run_keeps_its_blobs() {
 
 /// The bytes of the first array of an entry's list.
 fn load_first(store: &Store, name: &str) -> Option<Vec<u8>> {
-    store.get(name).unwrap().map(|entry| entry.stored_arrays()[0].to_bytes().unwrap())
+    store.entry(name).unwrap().map(|entry| entry.stored_arrays()[0].to_bytes().unwrap())
 }
 
 #[test]
@@ -192,7 +192,7 @@ fn a_blob_that_is_collected_between_staging_and_commit_is_written_again() {
     assert_eq!(gc(&dir.store()).blobs_removed, 1);
     assert!(!dir.blob(&digest(2)).exists());
     writer.put("x", Tree::List(vec![value, private])).unwrap();
-    let entry = store.get("x").unwrap().unwrap();
+    let entry = store.entry("x").unwrap().unwrap();
     assert_eq!(entry.stored_arrays()[0].to_bytes().unwrap(), content(2));
     assert_eq!(entry.stored_arrays()[1].to_bytes().unwrap(), content(3), "private files of the living stay");
     assert!(verify(&store).problems.is_empty());
@@ -316,7 +316,7 @@ fn a_body_of_a_later_codec_or_a_damaged_one_keeps_its_blobs() {
     put_one(&store, "damaged", 4);
     rewrite_head(&dir.entry_named("later"), |head| head[12] = 1);
     rot(&dir.entry_named("damaged"), |bytes| *bytes.last_mut().unwrap() ^= 1);
-    assert_error!(store.get("later"), Error::Unsupported { what, .. } if what.contains("codec 1"));
+    assert_error!(store.entry("later"), Error::Unsupported { what, .. } if what.contains("codec 1"));
     let report = gc(&store);
     assert_eq!((report.entries, report.blobs_kept, report.blobs_removed), (3, 3, 1));
     assert!([1, 3, 4].iter().all(|&id| dir.blob(&digest(id)).exists()), "a collector looks at heads alone");

@@ -82,7 +82,7 @@ fn manifests_say_what_they_always_said() {
     for item in manifests {
         let what = item["file"].as_str().unwrap();
         let key: Key = item["key"].as_str().unwrap().parse().unwrap();
-        let entry = store.get(key).unwrap().unwrap();
+        let entry = store.entry(key).unwrap().unwrap();
         assert_eq!(entry.name(), item["name"].as_str(), "{what}");
         assert_eq!(entry.created(), item["created"].as_i64().unwrap(), "{what}");
         assert_eq!(entry.tags(), item["tags"].as_array().unwrap().as_slice(), "{what}");
@@ -134,7 +134,7 @@ fn a_blob_of_no_byte_is_read_and_mapped() {
     let empty: Digest = "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262".parse().unwrap();
     assert!(dir.blob(&empty).exists());
     for store in [dir.store(), dir.mapped()] {
-        let bundle = store.get("\u{65e5}\u{672c}\u{8a9e}").unwrap().unwrap();
+        let bundle = store.entry("\u{65e5}\u{672c}\u{8a9e}").unwrap().unwrap();
         let stored = bundle.field("empty").unwrap();
         assert_eq!((stored.digest(), stored.len_bytes(), stored.shape()), (empty, 0, &[3, 0][..]));
         assert_eq!(stored.to_array::<u8, ndarray::Ix2>().unwrap().dim(), (3, 0));
@@ -157,17 +157,17 @@ fn trees_of_the_vectors_are_decoded_node_for_node() {
     assert!(integers.contains(&Tree::Int(i64::MIN)) && integers.contains(&Tree::UInt(u64::MAX)));
     assert_eq!(integers[..4], [0, 127, 128, 255].map(Tree::Int));
 
-    let Tree::List(nodes) = of("\u{1f980}\u{200d}\u{1f30a}").value().clone() else { panic!() };
+    let Tree::List(nodes) = of("\u{1f980}\u{200d}\u{1f30a}").tree().clone() else { panic!() };
     let Tree::Map(odd) = nodes.last().unwrap() else { panic!() };
     let keys: Vec<&Tree> = odd.iter().map(|(key, _)| key).collect();
     assert_eq!(keys[..3], [&Tree::Nil, &Tree::Bool(true), &Tree::Float(1.0)]);
     assert!(matches!(keys[6], Tree::Array(_)), "even an array may be a key");
 
-    let bundle = store.get("\u{65e5}\u{672c}\u{8a9e}").unwrap().unwrap();
+    let bundle = store.entry("\u{65e5}\u{672c}\u{8a9e}").unwrap().unwrap();
     assert_eq!(bundle.field("text").unwrap().to_bytes().unwrap(), [0, 1, 2, 3, 4]);
-    assert!(matches!(bundle.value().get("file"), Some(Tree::Payload(_))));
-    assert!(matches!(bundle.value().get("same as array"), Some(Tree::Array(_))));
-    let types = store.get("caf\u{e9}").unwrap().unwrap();
+    assert!(matches!(bundle.tree().get("file"), Some(Tree::Payload(_))));
+    assert!(matches!(bundle.tree().get("same as array"), Some(Tree::Array(_))));
+    let types = store.entry("caf\u{e9}").unwrap().unwrap();
     let int32 = types.field("int32").unwrap().to_array::<i32, ndarray::Ix2>().unwrap();
     assert_eq!(int32[[0, 0]], 0x0302_0100);
     assert!(types.field("bool").unwrap().to_array::<bool, ndarray::Ix2>().unwrap()[[0, 1]]);

@@ -39,7 +39,7 @@ fn an_array_of_more_than_4_gib_comes_back() {
     put(&Store::create(&path).unwrap(), "large");
     // SAFETY: the store lies in a directory of this test alone.
     let store = StoreOptions::new().mapping(unsafe { MapPolicy::trusted() }).open(&path).unwrap();
-    let mapped = store.get("large").unwrap().unwrap().array().unwrap().map::<u8, Ix1>().unwrap();
+    let mapped = store.entry("large").unwrap().unwrap().array().unwrap().map::<u8, Ix1>().unwrap();
     assert_eq!(mapped.len() as u64, BYTES);
     for at in [0, (1 << 31) - 1, 1 << 31, (1 << 32) - 1, 1 << 32, BYTES - 1] {
         assert_eq!(mapped[usize::try_from(at).unwrap()], byte_at(at), "byte {at}");

@@ -13,7 +13,7 @@ fn arrays_of_64_dimensions_work_and_of_65_are_refused() {
     (shape[0], shape[63]) = (2, 3);
     let array = ArrayD::from_shape_fn(IxDyn(&shape), |index| u8::try_from(index[0] * 3 + index[63]).unwrap());
     store.put("x", &array).unwrap();
-    let back = store.get("x").unwrap().unwrap().array().unwrap().to_array::<u8, IxDyn>().unwrap();
+    let back = store.entry("x").unwrap().unwrap().array().unwrap().to_array::<u8, IxDyn>().unwrap();
     assert_eq!(back, array);
 
     let refused = store.put("x", &ArrayD::<u8>::zeros(IxDyn(&[1; 65])));
@@ -45,7 +45,7 @@ fn shapes_that_overflow_are_refused_before_anything_is_read() {
     let huge = [0, i64::MAX.cast_unsigned()];
     let value = writer.raw_array(DType::UInt8, &huge, Order::C, &[]).unwrap();
     writer.put("huge", value).unwrap();
-    let entry = dir.store().get("huge").unwrap().unwrap();
+    let entry = dir.store().entry("huge").unwrap().unwrap();
     assert_eq!(entry.array().unwrap().to_array::<u8, IxDyn>().unwrap().shape(), [0, usize::MAX >> 1]);
     let mut writer = dir.store().writer();
     assert_error!(writer.raw_array(DType::UInt8, &[1 << 62], Order::C, &[1]), Error::WrongType { .. });
@@ -66,7 +66,7 @@ fn the_same_shapes_in_a_manifest_are_refused_as_malformed() {
             let at = find(body, b"\xa5shape\x91\x00") + 6;
             body.splice(at..at + 2, shape.iter().copied());
         });
-        assert_error!(store.get("x"), Error::Malformed { field: "shape", .. });
+        assert_error!(store.entry("x"), Error::Malformed { field: "shape", .. });
     }
     let dir = Dir::new();
     let store = dir.store();
@@ -75,7 +75,7 @@ fn the_same_shapes_in_a_manifest_are_refused_as_malformed() {
         let at = find(body, b"\xa5shape\x91\x01") + 6;
         body.splice(at..at + 2, [&[0xdc, 0, 65][..], &[1; 65]].concat());
     });
-    assert_error!(store.get("x"), Error::Malformed { field: "shape", reason, .. } if reason.contains("65"));
+    assert_error!(store.entry("x"), Error::Malformed { field: "shape", reason, .. } if reason.contains("65"));
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn a_manifest_of_more_than_250000_blobs_is_refused_without_reading_them() {
         assert!(text.contains("250001") && text.contains("250000"), "{text}");
         assert_error!(Err::<(), _>(error), Error::Malformed { field: "number of blobs", .. });
     };
-    refused(store.get("x").unwrap_err());
+    refused(store.entry("x").unwrap_err());
     refused(store.info("x").unwrap_err());
     refused(store.gc(&GcOptions::new()).unwrap_err());
     assert_eq!(verify(&store).problems.len(), 1);
@@ -106,7 +106,7 @@ fn a_manifest_that_claims_more_or_less_than_it_has_is_refused() {
         let store = dir.blobs_only();
         store.put("x", &bytes_array(9, 1)).unwrap();
         rot(&dir.entry_named("x"), change);
-        assert!(store.get("x").unwrap_err().is_damage(), "{what}");
+        assert!(store.entry("x").unwrap_err().is_damage(), "{what}");
     }
     let dir = Dir::new();
     let store = dir.blobs_only();
@@ -114,7 +114,7 @@ fn a_manifest_that_claims_more_or_less_than_it_has_is_refused() {
     crate::common::chmod(&dir.entry_named("x"), 0o644);
     let file = std::fs::File::options().write(true).open(dir.entry_named("x")).unwrap();
     file.set_len(1 << 40).unwrap(); // a terabyte of zeros, which take no room
-    assert!(store.get("x").unwrap_err().is_damage());
+    assert!(store.entry("x").unwrap_err().is_damage());
     assert_eq!(store.gc(&GcOptions::new()).unwrap().entries, 1);
 }
 
@@ -130,7 +130,7 @@ fn trees_nest_63_deep_inside_the_map_of_the_body_and_no_deeper() {
     let store = dir.store();
     for filled in [true, false] {
         store.writer().put("x", nested(63, filled)).unwrap();
-        assert_eq!(store.info("x").unwrap().unwrap().value(), &nested(63, filled));
+        assert_eq!(store.info("x").unwrap().unwrap().tree(), &nested(63, filled));
         for depth in [64, 65, 1000] {
             let refused = store.writer().put("x", nested(depth, filled));
             assert!(refused.is_err(), "{depth} lists, filled: {filled}");
@@ -153,7 +153,7 @@ fn more_than_four_million_values_are_refused_and_what_was_there_stays() {
     store.writer().put(Key::from_bytes([1; 32]), Tree::List(vec![Tree::Nil; most])).unwrap();
     assert!(store.writer().put("y", Tree::List(vec![Tree::Nil; most + 1])).is_err());
     let info = store.info(Key::from_bytes([1; 32])).unwrap().unwrap();
-    assert!(matches!(info.value(), Tree::List(items) if items.len() == most));
+    assert!(matches!(info.tree(), Tree::List(items) if items.len() == most));
     assert_eq!(store.count().unwrap(), 1);
 }
 
@@ -164,9 +164,9 @@ fn a_body_of_more_than_64_mib_is_refused_and_what_was_there_stays() {
     store.writer().put("x", Tree::Int(1)).unwrap();
     let refused = store.writer().put("x", Tree::Bytes(vec![0; 64 << 20]));
     assert_error!(refused, Error::TooLarge { what: "the manifest", limit: 67_108_864, .. });
-    assert_eq!(store.info("x").unwrap().unwrap().value(), &Tree::Int(1));
+    assert_eq!(store.info("x").unwrap().unwrap().tree(), &Tree::Int(1));
     store.writer().put("x", Tree::Bytes(vec![7; (64 << 20) - 100])).unwrap();
-    assert!(matches!(store.info("x").unwrap().unwrap().value(), Tree::Bytes(bytes) if bytes.len() == (64 << 20) - 100));
+    assert!(matches!(store.info("x").unwrap().unwrap().tree(), Tree::Bytes(bytes) if bytes.len() == (64 << 20) - 100));
 }
 
 #[test]
@@ -225,7 +225,7 @@ fn a_name_from_a_manifest_must_be_the_one_its_key_is_made_from() {
             let at = body.windows(5).position(|bytes| bytes == b"\xa4name").unwrap() + 6;
             body[at..at + 3].copy_from_slice(name);
         });
-        let error = store.get("abc").unwrap_err();
+        let error = store.entry("abc").unwrap_err();
         assert!(error.is_damage() && error.to_string().to_lowercase().contains(found), "{error}");
     }
 }
@@ -250,7 +250,7 @@ fn child_with_few_files() {
     store.put("one", &bytes_array(500, 0)).unwrap();
     let open = open_files();
     for _ in 0..3 {
-        let error = store.get("many").unwrap_err();
+        let error = store.entry("many").unwrap_err();
         assert!(is_out_of_files(&error), "{error:?}");
         assert!(error.path().unwrap().starts_with(dir.inside("blobs")), "{error}");
         assert_eq!(load(&store, "one").unwrap().unwrap(), noise(500, 0), "others work as before");
@@ -260,7 +260,7 @@ fn child_with_few_files() {
     assert_eq!(open_files(), open);
     // Maps need no open files.
     let mapped = dir.mapped();
-    let entry = mapped.get("many").unwrap().unwrap();
+    let entry = mapped.entry("many").unwrap().unwrap();
     for (seed, stored) in (0..).zip(entry.stored_arrays()) {
         assert_eq!(stored.map::<u8, Ix1>().unwrap().to_vec(), noise(500, seed));
     }
@@ -292,7 +292,7 @@ fn exhausted(dir: &Dir, store: &Store) {
     let taken: Vec<_> = std::iter::from_fn(|| std::fs::File::open("/dev/null").ok()).collect();
     assert!(taken.len() > 50);
     for error in [
-        store.get("one").unwrap_err(),
+        store.entry("one").unwrap_err(),
         store.info("one").unwrap_err(),
         store.put("new", &bytes_array(600, 1)).unwrap_err(),
         store.put("one", &bytes_array(500, 0)).unwrap_err(),

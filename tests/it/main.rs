@@ -24,4 +24,5 @@ mod large; // more than 4 GiB, for the release check
 mod limits; // what is too large, too deep or too much is refused
 mod property; // random histories against a plain map
 mod reader; // tools/read_store.py and the library agree
+mod values; // any serde value, its arrays taken out wherever they lie
 mod verify; // every kind of problem is found, repair keeps what is sound

@@ -244,7 +244,7 @@ impl<'a> Twin<'a> {
             .collect();
         let Some(&reader) = readers.first() else { return };
         self.damage(id);
-        let entry = self.store.get(&name(reader)).unwrap().unwrap();
+        let entry = self.store.entry(&name(reader)).unwrap().unwrap();
         let mut loaded = entry.stored_arrays().iter().zip(&self.entries[&reader].arrays);
         assert!(loaded.all(|(stored, array)| stored.to_bytes().is_err() == (array.in_blob && array.content == id)));
         self.blobs.remove(&id);
@@ -280,7 +280,7 @@ impl<'a> Twin<'a> {
     fn compare(&self) {
         for id in 0..NAMES {
             let (name, whole) = (name(id), self.is_whole(id));
-            let entry = self.store.get(&name).unwrap();
+            let entry = self.store.entry(&name).unwrap();
             assert_eq!((entry.is_some(), self.store.contains(&name).unwrap()), (whole, whole), "{name}");
             let Some(entry) = entry else { continue };
             let found: Vec<_> = entry.stored_arrays().iter().map(|stored| stored.to_bytes().unwrap()).collect();

@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 
 use half::{bf16, f16};
 use ndarray::{Array1, Array2, ArrayD, IxDyn};
-use ndstash::{Element, EntryInfo, Key, Order, Store, StoreOptions, Tree};
+use ndstash::{Element, EntryInfo, Key, Order, Store, StoreOptions, Tag, Tree};
 use num_complex::{Complex32, Complex64};
 use serde_json::{Value, json};
 
@@ -91,6 +91,21 @@ fn tree_json(info: &EntryInfo, tree: &Tree) -> Value {
         }
         Tree::Array(at) => json!({ "$array": facts(info, *at) }),
         Tree::Payload(at) => json!({ "$bytes": facts(info, *at) }),
+        Tree::Sequence(at) => json!({ "$sequence": facts(info, *at) }),
+        Tree::Tagged(tag, items) => {
+            let name = match tag {
+                Tag::Tuple => "$tuple",
+                Tag::Set => "$set",
+                Tag::FrozenSet => "$frozenset",
+                Tag::Complex => "$complex",
+                Tag::Integer => "$integer",
+                Tag::Some => "$some",
+                Tag::Omitted => "$omitted",
+                other => panic!("{other:?}"),
+            };
+            let items: Vec<Value> = items.iter().map(|item| tree_json(info, item)).collect();
+            json!({ name: items })
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -106,7 +121,7 @@ fn expected_list(store: &Store) -> BTreeMap<String, Value> {
             "created": info.created(),
             "tags": info.tags(),
             "meta": meta,
-            "value": tree_json(info, info.value()),
+            "value": tree_json(info, info.tree()),
         })
     };
     store.entries("").map(|info| info.unwrap()).map(|info| (info.key().to_string(), item(&info))).collect()
@@ -128,9 +143,9 @@ fn found_list(store: &Path) -> BTreeMap<String, Value> {
 fn expected_digests(store: &Store) -> Value {
     let mut all = BTreeMap::new();
     for info in store.entries("") {
-        let entry = store.get(info.unwrap().key()).unwrap().unwrap();
+        let entry = store.entry(info.unwrap().key()).unwrap().unwrap();
         let mut paths = BTreeMap::new();
-        collect_digests(&entry, entry.value(), &mut Vec::new(), &mut paths);
+        collect_digests(&entry, entry.tree(), &mut Vec::new(), &mut paths);
         all.insert(entry.label(), paths);
     }
     json!(all)
@@ -143,12 +158,12 @@ fn collect_digests(entry: &ndstash::Entry, node: &Tree, path: &mut Vec<String>, 
         path.pop();
     };
     match node {
-        Tree::List(items) => items.iter().enumerate().for_each(|(at, item)| below(at.to_string(), item)),
+        Tree::List(items) | Tree::Tagged(_, items) => items.iter().enumerate().for_each(|(at, item)| below(at.to_string(), item)),
         Tree::Map(pairs) => pairs.iter().for_each(|(key, item)| match key {
             Tree::Str(text) => below(text.clone(), item),
             other => below(tree_json(entry.info(), other).to_string(), item),
         }),
-        Tree::Array(_) | Tree::Payload(_) => {
+        Tree::Array(_) | Tree::Payload(_) | Tree::Sequence(_) => {
             let stored = entry.resolve(node).unwrap();
             // Hashed here, from the loaded bytes, and not taken from the manifest.
             let digest = blake3::hash(&stored.to_bytes().unwrap()).to_hex().to_string();
@@ -391,7 +406,7 @@ fn both_refuse(cases: &[(&str, Change)]) {
         let store = dir.store();
         store.put("x", &Array1::from(vec![1_u8, 2, 3])).unwrap();
         rewrite_body(&dir.entry_named("x"), change);
-        match store.get("x") {
+        match store.entry("x") {
             Err(error) => assert!(error.is_damage(), "{what}: {error}"),
             Ok(_) => accepted.push(*what),
         }
@@ -430,7 +445,7 @@ fn the_reader_accepts_the_same_bodies() {
         let store = dir.store();
         store.put("x", &Array1::from(vec![1_u8, 2, 3])).unwrap();
         rewrite_body(&dir.entry_named("x"), change);
-        let entry = store.get("x").unwrap_or_else(|error| panic!("{what}: {error}")).unwrap();
+        let entry = store.entry("x").unwrap_or_else(|error| panic!("{what}: {error}")).unwrap();
         assert_eq!(entry.stored_arrays()[0].to_bytes().unwrap(), [1, 2, 3], "{what}");
         let output = read_store(&dir.path(), &["verify"]);
         assert_eq!(output.status.code(), Some(0), "{what}: {}", text(&output));

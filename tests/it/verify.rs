@@ -287,7 +287,7 @@ fn a_blob_of_another_length_than_its_entry_says_costs_that_entry_alone() {
     ["liar", "honest"].iter().for_each(|name| put(&store, name, 1));
     rewrite_head(&dir.entry_named("liar"), |head| head[128 + 32..128 + 40].copy_from_slice(&2999_u64.to_le_bytes()));
     // Head and body disagree, which shows before any blob is looked at.
-    assert_error!(store.get("liar"), Error::Malformed { .. });
+    assert_error!(store.entry("liar"), Error::Malformed { .. });
     let report = repair(&store);
     assert_eq!(kinds(&report.problems), [ProblemKind::DamagedEntry]);
     assert_eq!(load(&store, "honest").unwrap().unwrap(), noise(LEN, 1));

@@ -86,7 +86,7 @@ pub(crate) fn leftovers(store: &Path) -> Vec<PathBuf> {
 
 /// The array under a name, checked against its digest; `None` if there is none.
 pub(crate) fn value(store: &Store, name: &str) -> Option<Array1<u32>> {
-    let entry = store.get(name).unwrap()?;
+    let entry = store.entry(name).unwrap()?;
     Some(entry.array().unwrap().to_array().unwrap())
 }
 

@@ -355,7 +355,7 @@ fn a_checked_read_of_damage_beside_a_put_and_a_collector() {
     sound(&Scenario {
         prepare: REPAIR_AND_PUT.prepare,
         actors: || {
-            let read: Act = Box::new(|store| match store.get("a") {
+            let read: Act = Box::new(|store| match store.entry("a") {
                 Ok(Some(entry)) => assert!(
                     entry.array().unwrap().to_array::<u32, ndarray::Ix1>().is_ok_and(|found| found == array(1)),
                     "what is handed out is right"

@@ -1,6 +1,6 @@
 //! What an entry says of itself, for programs and for people.
 
-use ndstash::{ArrayIndex, ArrayInfo, EntryInfo, Order, Tree};
+use ndstash::{ArrayIndex, ArrayInfo, EntryInfo, Order, Tag, Tree};
 use serde_json::{Value, json};
 
 use crate::format::{count, rfc3339, shape};
@@ -13,7 +13,7 @@ pub(crate) fn entry(info: &EntryInfo) -> Value {
     json!({
         "name": info.name(),
         "key": info.key().to_string(),
-        "kind": kind(info.value()),
+        "kind": kind(info.tree()),
         "bytes": info.logical_bytes(),
         "created": rfc3339(created(info)),
         "last_used": rfc3339(last_used(info)),
@@ -58,6 +58,13 @@ pub(crate) fn kind(value: &Tree) -> &'static str {
         Tree::Payload(_) | Tree::Bytes(_) => "bytes",
         Tree::Map(_) => "map",
         Tree::List(_) => "list",
+        Tree::Sequence(_) => "sequence",
+        Tree::Tagged(tag, _) => match tag {
+            Tag::Tuple => "tuple",
+            Tag::Set | Tag::FrozenSet => "set",
+            Tag::Complex | Tag::Integer => "number",
+            _ => "value",
+        },
         _ => "value",
     }
 }
@@ -69,10 +76,10 @@ pub(crate) fn is_bytes(node: &Tree) -> bool {
 
 /// What the entry holds, in a few words.
 pub(crate) fn holds(info: &EntryInfo) -> String {
-    match (info.value(), &*info.arrays()) {
-        (Tree::Array(_), [array]) => format!("{} {}", array.dtype, shape(&array.shape)),
+    match (info.tree(), &*info.arrays()) {
+        (Tree::Array(_) | Tree::Sequence(_), [array]) => format!("{} {}", array.dtype, shape(&array.shape)),
         (Tree::Map(_) | Tree::List(_), arrays) => {
-            format!("{} of {}", kind(info.value()), count(arrays.len() as u64, "array"))
+            format!("{} of {}", kind(info.tree()), count(arrays.len() as u64, "array"))
         }
         (value, _) => kind(value).to_owned(),
     }
@@ -89,7 +96,7 @@ pub(crate) struct Leaf<'a> {
 /// Every array and byte string of the value, in the order of the tree.
 pub(crate) fn leaves(info: &EntryInfo) -> Vec<Leaf<'_>> {
     let mut found = Vec::new();
-    walk(info.value(), "", &mut |path, node, index| {
+    walk(info.tree(), "", &mut |path, node, index| {
         found.extend(info.array(index).map(|info| Leaf { path: path.to_owned(), node, info }));
     });
     found
@@ -97,8 +104,8 @@ pub(crate) fn leaves(info: &EntryInfo) -> Vec<Leaf<'_>> {
 
 fn walk<'a>(node: &'a Tree, path: &str, visit: &mut impl FnMut(&str, &'a Tree, ArrayIndex)) {
     match node {
-        Tree::Array(index) | Tree::Payload(index) => visit(path, node, *index),
-        Tree::List(items) => {
+        Tree::Array(index) | Tree::Payload(index) | Tree::Sequence(index) => visit(path, node, *index),
+        Tree::List(items) | Tree::Tagged(_, items) => {
             for (at, item) in items.iter().enumerate() {
                 walk(item, &below(path, &at.to_string()), visit);
             }
@@ -133,7 +140,7 @@ pub(crate) fn tree(node: &Tree) -> Value {
         Tree::Float(value) => number(*value),
         Tree::Str(text) => json!(text),
         Tree::Bytes(bytes) => json!(hex(bytes)),
-        Tree::List(items) => items.iter().map(tree).collect(),
+        Tree::List(items) | Tree::Tagged(_, items) => items.iter().map(tree).collect(),
         Tree::Map(pairs) => Value::Object(pairs.iter().map(|(key, value)| (key_text(key), tree(value))).collect()),
         _ => Value::Null,
     }

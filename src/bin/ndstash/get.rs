@@ -27,10 +27,10 @@ enum Content<'a> {
 
 pub(crate) fn run(app: &mut App, args: &GetArgs) -> Result<Verdict> {
     let store = app.open()?;
-    let Some(entry) = store.get(address(&store, &args.name)?)? else { return say_absent(&store, &args.name) };
+    let Some(entry) = store.entry(address(&store, &args.name)?)? else { return say_absent(&store, &args.name) };
     let node = match &args.field {
-        None => Some(entry.value()),
-        Some(field) => entry.value().get(field),
+        None => Some(entry.tree()),
+        Some(field) => entry.tree().get(field),
     };
     let Some(node) = node else {
         say(format_args!("entry {:?} has no such field; {}", args.name, fields(&entry)));
@@ -49,7 +49,7 @@ pub(crate) fn run(app: &mut App, args: &GetArgs) -> Result<Verdict> {
 
 fn content<'a>(entry: &'a Entry, node: &'a Tree) -> Result<Content<'a>> {
     match (node, entry.resolve(node)) {
-        (Tree::Array(_), Some(array)) => Ok(Content::Array(array)),
+        (Tree::Array(_) | Tree::Sequence(_), Some(array)) => Ok(Content::Array(array)),
         (Tree::Payload(_), Some(bytes)) => Ok(Content::Bytes(bytes)),
         (Tree::Map(pairs), _) => {
             let members = pairs.iter().map(|(key, value)| match (key, entry.resolve(value)) {
@@ -67,7 +67,7 @@ fn not_exportable() -> Failure {
 }
 
 fn fields(entry: &Entry) -> String {
-    let Tree::Map(pairs) = entry.value() else { return "its value is no map".into() };
+    let Tree::Map(pairs) = entry.tree() else { return "its value is no map".into() };
     let names: Vec<String> = pairs.iter().map(|(key, _)| crate::describe::text(key)).collect();
     format!("it has {}", names.join(", "))
 }

@@ -17,7 +17,7 @@ pub(crate) fn run(app: &mut App, args: &ShowArgs) -> Result<Verdict> {
         app.report(&describe::entry(&info), &people(&info, None))?;
         return Ok(Verdict::Fine);
     }
-    let Some(entry) = store.get(info.key())? else { return say_absent(&store, &args.name) };
+    let Some(entry) = store.entry(info.key())? else { return say_absent(&store, &args.name) };
     let figures = all_figures(&store, &entry)?;
     app.report(&with_figures(&entry, &figures), &people(&entry, Some(&figures)))?;
     Ok(Verdict::Fine)

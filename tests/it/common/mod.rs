@@ -177,7 +177,7 @@ pub(crate) fn tree_map<const N: usize>(pairs: [(&str, Tree); N]) -> Tree {
 
 /// Loads the byte array that is an entry's whole value.
 pub(crate) fn load(store: &Store, name: &str) -> ndstash::Result<Option<Vec<u8>>> {
-    let Some(entry) = store.get(name)? else { return Ok(None) };
+    let Some(entry) = store.entry(name)? else { return Ok(None) };
     entry.array().expect("the value is one array").to_bytes().map(Some)
 }
 

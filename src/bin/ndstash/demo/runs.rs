@@ -20,7 +20,7 @@ pub(super) fn put(store: &Store, name: &str, threshold: f32) -> Result<PutReport
     }
     names.sort();
     for name in &names {
-        let entry = store.get(name)?.ok_or_else(|| Failure::new(format!("{name} has gone")))?;
+        let entry = store.entry(name)?.ok_or_else(|| Failure::new(format!("{name} has gone")))?;
         if let Some(array) = entry.array() {
             pairs.push((short(name).to_owned(), writer.stored(array)?));
             derive(&entry, short(name), threshold, &mut writer, &mut pairs)?;

@@ -218,7 +218,7 @@ fn check(holds: bool, what: impl FnOnce() -> String) -> Result<()> {
 }
 
 fn get(store: &Store, name: &str) -> Result<Entry> {
-    store.get(name)?.ok_or_else(|| Failure::new(format!("the demo's own check failed: {name} is there")))
+    store.entry(name)?.ok_or_else(|| Failure::new(format!("the demo's own check failed: {name} is there")))
 }
 
 #[expect(unsafe_code, reason = "mapping needs a promise that only the program can make")]

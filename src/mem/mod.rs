@@ -7,6 +7,13 @@
 #![expect(unsafe_code, reason = "this module is the one that has it")]
 #![expect(clippy::disallowed_types, reason = "this module is the one that maps")]
 
+mod build;
+mod failure;
+mod handed;
+mod known;
+mod offered;
+
+use std::borrow::Cow;
 use std::fs::File;
 use std::io;
 use std::ops::Deref;
@@ -14,10 +21,17 @@ use std::sync::Arc;
 
 use bytemuck::checked;
 use memmap2::Mmap;
-use ndarray::{ArrayRef, ArrayView, Dimension, IxDyn, ShapeBuilder};
+use ndarray::{Array, ArrayRef, ArrayView, Dimension, IxDyn, ShapeBuilder};
 
+use crate::digest::Digest;
 use crate::dtype::Element;
 use crate::format::body::Order;
+
+pub(crate) use build::{Source, builder_of, extents, load_array, load_raw, load, not_viewable};
+pub(crate) use failure::Failure;
+pub(crate) use handed::{Handed, Shown, hand, shown, wants_handed};
+pub(crate) use known::{Elements, Form, lie, recognise, scalar_bytes};
+pub(crate) use offered::Offered;
 
 /// Whether a store may map its blobs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -73,14 +87,15 @@ impl Mapping {
 /// What keeps the elements of a [`MappedArray`] alive.
 #[derive(Debug)]
 enum Backing<A> {
-    Map(Arc<Mapping>),
+    /// Under a map, and which blob it is, if the array is all of it: digest and length.
+    Map(Arc<Mapping>, Option<(Digest, u64)>),
     Heap(Arc<Vec<A>>),
 }
 
 impl<A> Clone for Backing<A> {
     fn clone(&self) -> Self {
         match self {
-            Backing::Map(map) => Backing::Map(Arc::clone(map)),
+            Backing::Map(map, blob) => Backing::Map(Arc::clone(map), *blob),
             Backing::Heap(elements) => Backing::Heap(Arc::clone(elements)),
         }
     }
@@ -98,14 +113,16 @@ pub struct MappedArray<A: Element, D: Dimension> {
 }
 
 impl<A: Element, D: Dimension> MappedArray<A, D> {
-    /// Views a map as an array; `None` if its bytes are not that many valid elements of that rank.
-    pub(crate) fn from_map(map: Arc<Mapping>, shape: &[usize], order: Order) -> Option<Self> {
+    /// Views a map as an array; `None` if its bytes are not that many valid elements of that rank. `digest` is the name
+    /// of the blob that is mapped, all of it.
+    pub(crate) fn from_map(map: Arc<Mapping>, digest: Digest, shape: &[usize], order: Order) -> Option<Self> {
         let elements: &[A] = checked::try_cast_slice(map.bytes()).ok()?;
         let view = view(elements, shape, order)?;
         // SAFETY: the view points into the map, which `backing` keeps alive and at the same address for as long as
         // this struct lives; no method lets the view out for longer than a borrow of the struct.
         let view = unsafe { extend(&view) };
-        Some(MappedArray { view, backing: Backing::Map(map) })
+        let blob = (digest, map.bytes().len() as u64);
+        Some(MappedArray { view, backing: Backing::Map(map, Some(blob)) })
     }
 
     /// Views elements in memory as an array; `None` if they are not that many or the rank is another.
@@ -123,10 +140,40 @@ impl<A: Element, D: Dimension> MappedArray<A, D> {
         self.view.view()
     }
 
+    /// The blob that the array is, all of it and under a read-only map: digest and length.
+    pub(crate) fn blob(&self) -> Option<(Digest, u64)> {
+        match &self.backing {
+            Backing::Map(_, blob) => *blob,
+            Backing::Heap(_) => None,
+        }
+    }
+
     /// Whether the elements lie in a map of the store (else in ordinary memory).
     pub fn is_mapped(&self) -> bool {
-        matches!(self.backing, Backing::Map(_))
+        matches!(self.backing, Backing::Map(..))
     }
+}
+
+/// In ordinary memory. The elements are copied only if they lie with gaps.
+impl<A: Element, D: Dimension> From<Array<A, D>> for MappedArray<A, D> {
+    fn from(array: Array<A, D>) -> Self {
+        let shape = array.shape().to_vec();
+        let (order, copy) = match lie(array.view()) {
+            (order, Cow::Borrowed(_)) => (order, None),
+            (order, Cow::Owned(copy)) => (order, Some(copy)),
+        };
+        let elements = copy.unwrap_or_else(|| whole(array));
+        Self::from_elements(elements, &shape, order).expect("an array is as large as its shape says")
+    }
+}
+
+/// The elements of an array that lies without gaps.
+fn whole<A: Element, D: Dimension>(array: Array<A, D>) -> Vec<A> {
+    let len = array.len();
+    let (mut elements, offset) = array.into_raw_vec_and_offset();
+    drop(elements.drain(..offset.unwrap_or(0)));
+    elements.truncate(len);
+    elements
 }
 
 /// Forgets how long a view may live.
@@ -198,7 +245,7 @@ mod tests {
         assert_eq!(empty.dim(), (0, 7));
         let scalar = MappedArray::<f64, ndarray::Ix0>::from_elements(vec![2.5], &[], Order::C).unwrap();
         assert_eq!(scalar.first(), Some(&2.5));
-        let none = MappedArray::<bool, Ix1>::from_map(Arc::new(Mapping(None)), &[0], Order::C).unwrap();
+        let none = MappedArray::<bool, Ix1>::from_map(Arc::new(Mapping(None)), Digest::of(b""), &[0], Order::C).unwrap();
         assert!(none.is_empty() && none.is_mapped());
     }
 }

@@ -1,0 +1,332 @@
+//! A tree with its open arrays into any serde value. Arrays and vectors of known types are filled with their bytes; all
+//! else is deserialised part by part.
+
+mod access;
+mod elements;
+
+use serde::de::{Deserialize, Deserializer, Unexpected, Visitor};
+
+use super::{Entry, StoredArray, Value};
+use crate::dtype::DType;
+use crate::error::Result;
+use crate::format::tree::{Tag, Tree};
+use crate::mem::{self, Failure, Form};
+use access::{Form as ArrayForm, Items, Pairs, Variant};
+use elements::Elements;
+pub(super) use elements::numbers;
+
+/// The name under which arrays that are annotated, and mapped ones, go through serde.
+pub(super) const ARRAY: &str = "$ndstash::array";
+/// The name under which dynamic values do.
+pub(super) const VALUE: &str = "$ndstash::Value";
+
+impl Entry {
+    /// The value as a `T`. Arrays are loaded into memory of their own and checked against their digest, unless the type
+    /// asks for a [`MappedArray`](crate::MappedArray).
+    ///
+    /// # Errors
+    /// [`Error::WrongType`](crate::Error::WrongType), with the place, if the value is not a `T`; what
+    /// [`StoredArray::to_array`] fails with.
+    pub fn value<'a, T: Deserialize<'a>>(&'a self) -> Result<T> {
+        T::deserialize(Loader { node: self.tree(), arrays: self.stored_arrays() }).map_err(Failure::of_load::<T>)
+    }
+}
+
+/// The deserializer: a node of the tree.
+#[derive(Clone, Copy)]
+pub(super) struct Loader<'de> {
+    node: &'de Tree,
+    arrays: &'de [StoredArray],
+}
+
+impl<'de> Loader<'de> {
+    fn at(self, node: &'de Tree) -> Self {
+        Loader { node, ..self }
+    }
+
+    /// The array that the node names.
+    fn stored(self) -> Option<&'de StoredArray> {
+        match self.node {
+            Tree::Array(index) | Tree::Payload(index) | Tree::Sequence(index) => self.arrays.get(index.0 as usize),
+            _ => None,
+        }
+    }
+
+    /// What the node is, in a few words.
+    fn found(self) -> String {
+        let array = || self.stored().map_or_else(|| "an array".to_owned(), StoredArray::describe);
+        match self.node {
+            Tree::Nil => "nothing".into(),
+            Tree::Bool(value) => Unexpected::Bool(*value).to_string(),
+            Tree::Int(value) => Unexpected::Signed(*value).to_string(),
+            Tree::UInt(value) => Unexpected::Unsigned(*value).to_string(),
+            Tree::Float(value) => Unexpected::Float(*value).to_string(),
+            Tree::Str(text) if text.len() <= 100 => Unexpected::Str(text).to_string(),
+            Tree::Str(text) => format!("a string of {} bytes", text.len()),
+            Tree::Bytes(bytes) => format!("{} bytes", bytes.len()),
+            Tree::List(items) => format!("a list of {}", items.len()),
+            Tree::Map(pairs) => format!("a map of {}", pairs.len()),
+            Tree::Array(_) => array(),
+            Tree::Payload(_) => format!("a byte string, {}", array()),
+            Tree::Sequence(_) => format!("a sequence, {}", array()),
+            Tree::Tagged(tag, _) => format!("a value of the kind {tag:?}"),
+        }
+    }
+
+    fn wrong<T>(self, expected: &dyn serde::de::Expected) -> Result<T, Failure> {
+        Err(Failure::wrong(expected.to_string(), self.found()))
+    }
+
+    /// Builds an array of a known type; `None` if the type is not known.
+    fn build<T>(self, form: Form) -> Option<Result<T, Failure>> {
+        let builder = mem::builder_of::<T>().filter(|builder| builder.form == form)?;
+        let stored = self.stored()?;
+        let built = stored.check_type(builder.dtype, builder.rank).and_then(|()| builder.build(stored));
+        Some(built.map_err(Failure::from))
+    }
+
+    /// Whether a vector may be made of the node as a whole: else its items are converted one by one.
+    fn is_vector_of<T>(self) -> bool {
+        let Some(stored) = self.stored() else { return false };
+        mem::builder_of::<T>().is_some_and(|builder| {
+            builder.form == Form::Sequence && builder.dtype == stored.dtype() && stored.shape().len() == 1
+        })
+    }
+
+    fn items<V: Visitor<'de>>(self, items: &'de [Tree], visitor: V) -> Result<V::Value, Failure> {
+        let mut items = Items::new(self, items);
+        let value = visitor.visit_seq(&mut items)?;
+        items.end(value)
+    }
+
+    fn elements<V: Visitor<'de>>(self, stored: &StoredArray, visitor: V) -> Result<V::Value, Failure> {
+        let mut elements = Elements::of(stored)?;
+        let value = visitor.visit_seq(&mut elements)?;
+        elements.end(value)
+    }
+
+    /// What reads as a sequence: lists, the tagged ones, and what lies in one dimension.
+    fn sequence<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        match (self.node, self.stored()) {
+            (Tree::List(items), _)
+            | (Tree::Tagged(Tag::Tuple | Tag::Set | Tag::FrozenSet | Tag::Complex, items), _) => {
+                self.items(items, visitor)
+            }
+            (Tree::Bytes(bytes), _) => visitor.visit_seq(Elements::bytes(bytes)),
+            (_, Some(stored)) if stored.shape().len() == 1 => self.elements(stored, visitor),
+            _ => self.wrong(&visitor),
+        }
+    }
+
+    fn integer<V: Visitor<'de>>(self, bytes: &[u8], visitor: V) -> Result<V::Value, Failure> {
+        let negative = bytes.last().is_some_and(|last| last & 0x80 != 0);
+        let mut wide = [if negative { 0xff } else { 0 }; 17];
+        let Some(low) = wide.get_mut(..bytes.len()) else { return self.wrong(&visitor) };
+        low.copy_from_slice(bytes);
+        let (low, sign) = wide.split_first_chunk::<16>().expect("17 bytes are more than 16");
+        match (i128::from_le_bytes(*low), sign[0]) {
+            (value @ 0.., 0) | (value @ ..0, 0xff) => visitor.visit_i128(value),
+            (value, 0) => visitor.visit_u128(value.cast_unsigned()),
+            _ => self.wrong(&visitor),
+        }
+    }
+}
+
+macro_rules! forward {
+    ($($method:ident)*) => {$(
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+            self.deserialize_any(visitor)
+        }
+    )*};
+}
+
+impl<'de> Deserializer<'de> for Loader<'de> {
+    type Error = Failure;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        match self.node {
+            Tree::Nil => visitor.visit_unit(),
+            Tree::Bool(value) => visitor.visit_bool(*value),
+            Tree::Int(value) => match u64::try_from(*value) {
+                Ok(value) => visitor.visit_u64(value),
+                Err(_) => visitor.visit_i64(*value),
+            },
+            Tree::UInt(value) => visitor.visit_u64(*value),
+            Tree::Float(value) => visitor.visit_f64(*value),
+            Tree::Str(text) => visitor.visit_borrowed_str(text),
+            Tree::Bytes(bytes) => visitor.visit_borrowed_bytes(bytes),
+            Tree::Map(pairs) => self.map(pairs, visitor),
+            Tree::Payload(_) => self.deserialize_byte_buf(visitor),
+            Tree::Array(_) => self.array_form(visitor),
+            Tree::Tagged(Tag::Some, items) => match &items[..] {
+                [item] => visitor.visit_some(self.at(item)),
+                _ => self.wrong(&visitor),
+            },
+            Tree::Tagged(Tag::Integer, items) => match &items[..] {
+                [Tree::Bytes(bytes)] => self.integer(bytes, visitor),
+                _ => self.wrong(&visitor),
+            },
+            Tree::List(_) | Tree::Sequence(_) | Tree::Tagged(..) => self.sequence(visitor),
+        }
+    }
+
+    forward! {
+        deserialize_bool deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_u8 deserialize_u16
+        deserialize_u32 deserialize_u64 deserialize_f64 deserialize_char deserialize_str deserialize_string
+        deserialize_unit deserialize_identifier
+    }
+
+    fn deserialize_i128<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        match self.node {
+            Tree::Int(value) => visitor.visit_i128((*value).into()),
+            Tree::UInt(value) => visitor.visit_i128((*value).into()),
+            _ => self.deserialize_any(visitor),
+        }
+    }
+
+    fn deserialize_u128<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        self.deserialize_any(visitor)
+    }
+
+    fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        match self.node {
+            Tree::Float(value) => match elements::narrow(*value) {
+                Some(value) => visitor.visit_f32(value),
+                None => Err(Failure::wrong("a float32", format!("{value}, which is none"))),
+            },
+            _ => self.deserialize_any(visitor),
+        }
+    }
+
+    fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        self.deserialize_byte_buf(visitor)
+    }
+
+    fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        match (self.node, self.stored()) {
+            (Tree::Bytes(bytes), _) => visitor.visit_borrowed_bytes(bytes),
+            (Tree::Str(text), _) => visitor.visit_borrowed_str(text),
+            (_, Some(stored)) if stored.dtype() == DType::UInt8 && stored.shape().len() == 1 => {
+                visitor.visit_byte_buf(stored.to_bytes()?)
+            }
+            _ => self.sequence(visitor),
+        }
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        match self.node {
+            Tree::Nil => visitor.visit_none(),
+            Tree::Tagged(Tag::Some, _) => self.deserialize_any(visitor),
+            _ => visitor.visit_some(self),
+        }
+    }
+
+    fn deserialize_unit_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Failure> {
+        self.deserialize_any(visitor)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, Failure> {
+        if !mem::wants_handed::<V::Value>() {
+            return visitor.visit_newtype_struct(self);
+        }
+        let handed = match (name, self.node) {
+            (VALUE, node) => mem::hand(Value::of(node, self.arrays)),
+            (_, Tree::Array(_)) => self.stored().and_then(|stored| mem::hand(stored.clone())),
+            _ => None,
+        };
+        handed.map_or_else(|| self.wrong(&visitor), Ok)
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        if self.is_vector_of::<V::Value>()
+            && let Some(built) = self.build(Form::Sequence)
+        {
+            return built;
+        }
+        self.sequence(visitor)
+    }
+
+    fn deserialize_tuple<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, Failure> {
+        self.sequence(visitor)
+    }
+
+    fn deserialize_tuple_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: usize,
+        visitor: V,
+    ) -> Result<V::Value, Failure> {
+        self.sequence(visitor)
+    }
+
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        match self.node {
+            Tree::Map(pairs) => self.map(pairs, visitor),
+            _ => self.wrong(&visitor),
+        }
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Failure> {
+        let array = name == "Array" && fields == ["v", "dim", "data"];
+        match self.node {
+            Tree::Map(pairs) => self.map(pairs, visitor),
+            Tree::Array(_) if array => match self.build(Form::Array) {
+                Some(built) => built,
+                None => self.array_form(visitor),
+            },
+            Tree::List(items) => self.items(items, visitor),
+            _ => match mem::builder_of::<V::Value>().filter(|builder| builder.form == Form::Array) {
+                Some(builder) => Err(Failure::wrong(elements::array_of(builder.dtype, builder.rank), self.found())),
+                None => self.wrong(&visitor),
+            },
+        }
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Failure> {
+        match self.node {
+            Tree::Str(name) => visitor.visit_enum(Variant { of: self, name, content: None }),
+            Tree::Map(pairs) => match &pairs[..] {
+                [(Tree::Str(name), content)] => {
+                    visitor.visit_enum(Variant { of: self, name, content: Some(content) })
+                }
+                _ => self.wrong(&visitor),
+            },
+            _ => self.wrong(&visitor),
+        }
+    }
+
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        visitor.visit_unit()
+    }
+
+    fn is_human_readable(&self) -> bool {
+        false
+    }
+}
+
+impl<'de> Loader<'de> {
+    fn map<V: Visitor<'de>>(self, pairs: &'de [(Tree, Tree)], visitor: V) -> Result<V::Value, Failure> {
+        let mut pairs = Pairs::new(self, pairs);
+        let value = visitor.visit_map(&mut pairs)?;
+        pairs.end(value)
+    }
+
+    /// Shows an array in ndarray's own form, element by element: to buffers, to other versions of ndarray, and to types
+    /// that look alike.
+    fn array_form<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        match self.stored() {
+            Some(stored) => visitor.visit_map(ArrayForm::new(stored)),
+            None => self.wrong(&visitor),
+        }
+    }
+}
