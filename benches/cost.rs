@@ -16,9 +16,9 @@ use std::process::{Command, ExitCode};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ndarray::{Array1, Ix1};
+use ndarray::{Array1, Array2, Ix1};
 use ndstash::seam::{Flow, Seam, Step, Verb, Watch};
-use ndstash::{DType, Digest, GcOptions, MapPolicy, Order, Store, StoreOptions, VerifyOnRead};
+use ndstash::{CallKey, DType, Digest, GcOptions, MapPolicy, Order, Store, StoreOptions, VerifyOnRead};
 
 const ROUNDS: usize = 5;
 const MIB: usize = 1 << 20;
@@ -35,8 +35,15 @@ fn main() -> ExitCode {
         std::env::var_os("NDSTASH_BENCH_DIR").map_or_else(|| PathBuf::from(env!("CARGO_TARGET_TMPDIR")), PathBuf::from);
     let dir = tempfile::tempdir_in(base).expect("a directory to work in");
     let mut report = Report { filter: args.into_iter().next().unwrap_or_default(), missed: 0 };
-    let benches: [(&str, Bench); 6] =
-        [("put-new", put_new), ("put-there", put_there), ("load", load), ("map", map), ("stream", stream), ("gc", gc)];
+    let benches: [(&str, Bench); 7] = [
+        ("put-new", put_new),
+        ("put-there", put_there),
+        ("load", load),
+        ("map", map),
+        ("stream", stream),
+        ("gc", gc),
+        ("key", key),
+    ];
     for (name, bench) in benches {
         if name.contains(&report.filter) {
             let own = dir.path().join(name);
@@ -265,4 +272,35 @@ fn gc(dir: &Path, report: &mut Report) {
     report.line("gc, the same with half of them garbage", &format!("{:9.2?}", run.elapsed), target);
     let target = Some(("under 25 ms", run.longest_hold < Duration::from_millis(25)));
     report.line("  its longest hold of the gate", &format!("{:9.2?}", run.longest_hold), target);
+}
+
+/// The key of a large argument: against hashing its bytes on every core, and mapped from the store.
+#[expect(unsafe_code, reason = "maps are made only under a promise")]
+fn key(dir: &Path, report: &mut Report) {
+    // SAFETY: the store lies in a directory that this process has just made, and nobody else knows.
+    let policy = unsafe { MapPolicy::trusted() };
+    let store = StoreOptions::new().mapping(policy).create(dir).expect("a new store");
+    let array = fresh(1024 * MIB, 3).mapv(|bits| bits as f64);
+    store.put("a", &array).expect("a put");
+    let entry = store.get("a").expect("a read").expect("it is there");
+    let mapped = entry.array().expect("one array").map::<f64, Ix1>().expect("a map");
+    let square = Array2::from_shape_vec((8 << 10, 16 << 10), array.to_vec()).expect("as many elements");
+    let (mut bare, mut ours, mut fortran, mut stored) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let make = |array: &Array1<f64>| CallKey::of("bench", array).expect("a key");
+    for _ in 0..2 * ROUNDS {
+        let slice = array.as_slice().expect("it is contiguous");
+        bare.push(timed(|| {
+            let mut hasher = blake3::Hasher::new();
+            hasher.update_rayon(bytemuck::cast_slice(slice));
+            hasher.finalize()
+        }));
+        ours.push(timed(|| make(&array)));
+        fortran.push(timed(|| CallKey::of("bench", &square.t()).expect("a key")));
+        stored.push(timed(|| CallKey::of("bench", &mapped).expect("a key")));
+    }
+    report.ratio("key of an array of 1 GiB", &bare, &ours, Some(0.9));
+    report.ratio("the same in Fortran order", &bare, &fortran, None);
+    let time = median(&stored);
+    let target = Some(("under 20 us", time < Duration::from_micros(20)));
+    report.line("the same mapped from the store", &format!("{time:9.2?}"), target);
 }

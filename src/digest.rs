@@ -116,7 +116,9 @@ impl Hasher {
 
 /// BLAKE3's key derivation: a digest in a domain of its own, so that it can never be a blob's.
 pub(crate) fn derive(context: &str, bytes: &[u8]) -> Digest {
-    Digest(blake3::derive_key(context, bytes))
+    let mut hasher = Hasher(blake3::Hasher::new_derive_key(context));
+    hasher.update(bytes);
+    hasher.finish()
 }
 
 #[cfg(test)]

@@ -32,6 +32,7 @@
 //!
 //! What holds at every moment, also after power loss, is written down in `blobs-format.md`.
 
+mod callkey;
 mod digest;
 mod disk;
 mod doctor;
@@ -48,6 +49,7 @@ mod usage;
 mod value;
 mod verify;
 
+pub use callkey::{CallKey, KeyBuilder, Rounding};
 pub use digest::Digest;
 pub use doctor::{Finding, FindingStatus};
 pub use dtype::{DType, Element};

@@ -14,7 +14,7 @@ from pathlib import Path
 LAYERS = [
     "error digest dtype layout format key",  # pure: bytes in, bytes out
     "disk mem",  # effects: the file system, mapped memory
-    "store",  # meaning: blobs and manifests
+    "store callkey",  # meaning: blobs and manifests; keys of calls
     "gc",  # policy: which blobs stay
     "evict",  # policy: which entries stay; a put over the limit calls it
     "value",  # meaning: values and arrays as blobs and manifests
@@ -44,7 +44,7 @@ FENCES = {
     "eprintln": [],
 }
 # Tests that compare with files of the project, not of a store.
-PROJECT_FILES = ["format/vectors.rs"]
+PROJECT_FILES = ["format/vectors.rs", "callkey/vectors.rs"]
 # The type of a file that `disk` opened may be named, and nothing of it called.
 OPENED = "std::fs::File"
 # A program may promise that maps are safe: the one thing that users of the library need `unsafe` for.

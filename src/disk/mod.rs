@@ -6,6 +6,7 @@
     reason = "this module is the room that the fence is around"
 )]
 
+mod given;
 mod host;
 mod lock;
 mod open;
@@ -24,6 +25,7 @@ use std::sync::Arc;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, Timespec, Timestamps};
 use rustix::io::Errno;
 
+pub(crate) use given::open_given;
 pub(crate) use host::{available_space, boot_id, host_name, now_ns, random_bits, untrusted_file_system, user_name};
 pub(crate) use lock::{ExclusiveGuard, SharedGuard};
 pub(crate) use positioned::{Positioned, WriterAt, copy_range};

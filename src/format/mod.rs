@@ -1,6 +1,7 @@
 //! Every structure on disk: encoded to bytes, parsed from bytes, with limits. No I/O and no panic.
 
 pub(crate) mod body;
+pub(crate) mod canonical;
 pub(crate) mod codec;
 pub(crate) mod counters;
 pub(crate) mod head;

@@ -258,7 +258,7 @@ fn tagged() -> Vector {
         ],
     );
     let arrays = vec![inline(DType::Float32, &[4], Order::C)];
-    Vector::named("tagged.bin", "/", Vec::new(), Body { arrays, value, ..nothing() })
+    Vector::named("tagged.bin", "/", Facts::default(), Vec::new(), Body { arrays, value, ..nothing() })
 }
 
 fn journal_frames() -> Vec<Vec<Digest>> {

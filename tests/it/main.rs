@@ -20,6 +20,7 @@ mod entries; // put, get, remove, rename, copy, list, labels; no half changes, n
 mod evict; // limits hold, and what goes is what the policy says
 mod gc; // exactly what no entry names is removed, beside others, or nothing
 mod golden; // the vectors of tests/vectors
+mod keys; // equal calls have equal keys, in every order, layout, process and program, and others have not
 mod large; // more than 4 GiB, for the release check
 mod limits; // what is too large, too deep or too much is refused
 mod property; // random histories against a plain map

@@ -16,7 +16,7 @@ use crate::common::{
 };
 
 /// The Python that has the packages of tools/requirements-test.txt.
-fn python() -> PathBuf {
+pub(crate) fn python() -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let made = root.join("target/venv/bin/python");
     let chosen = std::env::var_os("NDSTASH_PYTHON").map_or(made, PathBuf::from);

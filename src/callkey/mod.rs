@@ -1,0 +1,82 @@
+//! Keys of calls: from what a result depends on to the key it is filed under.
+
+mod builder;
+mod container;
+mod describe;
+mod elements;
+mod encode;
+mod file;
+mod round;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod vectors;
+
+use serde::Serialize;
+
+pub use builder::KeyBuilder;
+pub use round::Rounding;
+
+use crate::error::Result;
+use crate::format::tree::Tree;
+use crate::key::Key;
+
+/// The key of one call, with what it was made of in a form that people can read.
+///
+/// Made by a [`KeyBuilder`], or by [`CallKey::of`] where there is one argument. Equal values give equal keys, in every
+/// process, on every machine and from every language that follows blobs-format.md section 6; values of different types
+/// give different keys.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CallKey {
+    key: Key,
+    namespace: String,
+    function: Option<String>,
+    version: Option<String>,
+    parts: Tree,
+}
+
+impl CallKey {
+    /// The key of a single value in a namespace.
+    ///
+    /// ```
+    /// use ndstash::CallKey;
+    ///
+    /// let key = CallKey::of("fft", &vec![1.0, 2.0])?;
+    /// assert_eq!(key.key(), CallKey::of("fft", &[1.0, 2.0][..])?.key());
+    /// assert_ne!(key.key(), CallKey::of("fft", &vec![1, 2])?.key());
+    /// # Ok::<(), ndstash::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Invalid`](crate::Error::Invalid) if the namespace cannot be one or the value cannot be encoded, as for
+    /// [`KeyBuilder::finish`].
+    pub fn of<T: Serialize + ?Sized>(namespace: &str, value: &T) -> Result<Self> {
+        KeyBuilder::new(namespace).unnamed(value).finish()
+    }
+
+    /// The key itself.
+    pub fn key(&self) -> Key {
+        self.key
+    }
+
+    /// The namespace: components separated by `/`.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// The name of the function, if one was given.
+    pub fn function(&self) -> Option<&str> {
+        self.function.as_deref()
+    }
+
+    /// The version of the function, if one was given.
+    pub fn version(&self) -> Option<&str> {
+        self.version.as_deref()
+    }
+
+    /// What the key was made of, for people: a map from the name of each part to its value, with large arrays, texts and
+    /// containers cut, and ignored parts in a map of their own under the name `(ignored)`. At most about 4 KiB.
+    pub fn parts(&self) -> &Tree {
+        &self.parts
+    }
+}
