@@ -32,6 +32,7 @@
 //!
 //! What holds at every moment, also after power loss, is written down in `blobs-format.md`.
 
+mod cache;
 mod callkey;
 mod digest;
 mod disk;
@@ -49,6 +50,7 @@ mod usage;
 mod value;
 mod verify;
 
+pub use cache::{Cache, CacheOptions, IntoCallKey, Request};
 pub use callkey::{CallKey, KeyBuilder, Rounding};
 pub use digest::Digest;
 pub use doctor::{Finding, FindingStatus};

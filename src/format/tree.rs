@@ -442,14 +442,14 @@ mod tests {
     #[test]
     fn a_tag_stands_first_in_a_list_and_nowhere_else() {
         for bytes in [
-            &[0xd4, 4, 1][..],                   // alone
-            &[0x92, 0xc0, 0xd4, 4, 1],           // second
-            &[0x92, 0xd4, 4, 1, 0xd4, 4, 1],     // twice
-            &[0x81, 0xd4, 4, 1, 0xc0],           // as a key
-            &[0x91, 0xd4, 4, 0],                 // unknown
-            &[0x91, 0xd4, 4, 8],                 // unknown
-            &[0x91, 0xd5, 4, 1, 1],              // of another length
-            &[0x91, 0xd4, 3, 1],                 // a sequence with an index of one byte
+            &[0xd4, 4, 1][..],               // alone
+            &[0x92, 0xc0, 0xd4, 4, 1],       // second
+            &[0x92, 0xd4, 4, 1, 0xd4, 4, 1], // twice
+            &[0x81, 0xd4, 4, 1, 0xc0],       // as a key
+            &[0x91, 0xd4, 4, 0],             // unknown
+            &[0x91, 0xd4, 4, 8],             // unknown
+            &[0x91, 0xd5, 4, 1, 1],          // of another length
+            &[0x91, 0xd4, 3, 1],             // a sequence with an index of one byte
         ] {
             assert!(rmp_serde::from_slice::<Tree>(bytes).is_err(), "{bytes:02x?}");
         }

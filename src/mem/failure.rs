@@ -14,7 +14,10 @@ pub(crate) struct Failure(Box<Kind>);
 enum Kind {
     Error(Error),
     /// What a type's own code, or serde's, has to say.
-    Message { at: String, text: String },
+    Message {
+        at: String,
+        text: String,
+    },
 }
 
 impl Failure {

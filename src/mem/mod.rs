@@ -27,7 +27,7 @@ use crate::digest::Digest;
 use crate::dtype::Element;
 use crate::format::body::Order;
 
-pub(crate) use build::{Source, builder_of, extents, load_array, load_raw, load, not_viewable};
+pub(crate) use build::{Source, builder_of, extents, load, load_array, load_raw, not_viewable};
 pub(crate) use failure::Failure;
 pub(crate) use handed::{Handed, Shown, hand, shown, wants_handed};
 pub(crate) use known::{Elements, Form, lie, recognise, scalar_bytes};
@@ -245,7 +245,8 @@ mod tests {
         assert_eq!(empty.dim(), (0, 7));
         let scalar = MappedArray::<f64, ndarray::Ix0>::from_elements(vec![2.5], &[], Order::C).unwrap();
         assert_eq!(scalar.first(), Some(&2.5));
-        let none = MappedArray::<bool, Ix1>::from_map(Arc::new(Mapping(None)), Digest::of(b""), &[0], Order::C).unwrap();
+        let none =
+            MappedArray::<bool, Ix1>::from_map(Arc::new(Mapping(None)), Digest::of(b""), &[0], Order::C).unwrap();
         assert!(none.is_empty() && none.is_mapped());
     }
 }

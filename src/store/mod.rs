@@ -36,6 +36,7 @@ pub(crate) use entry::Manifest;
 pub use entry::{ArrayInfo, EntryInfo};
 pub use list::Entries;
 pub use query::Query;
+pub(crate) use query::is_within;
 
 /// How long a committer waits for a lock unless it is told otherwise.
 const LOCK_WAIT: Duration = Duration::from_secs(30);

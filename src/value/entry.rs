@@ -44,7 +44,9 @@ impl Entry {
     /// The array that a node of the value's tree refers to.
     pub fn resolve(&self, node: &Tree) -> Option<&StoredArray> {
         match node {
-            Tree::Array(ArrayIndex(at)) | Tree::Payload(ArrayIndex(at)) | Tree::Sequence(ArrayIndex(at)) => self.arrays.get(*at as usize),
+            Tree::Array(ArrayIndex(at)) | Tree::Payload(ArrayIndex(at)) | Tree::Sequence(ArrayIndex(at)) => {
+                self.arrays.get(*at as usize)
+            }
             _ => None,
         }
     }
@@ -52,6 +54,23 @@ impl Entry {
     /// Every array of the value, in the order they were added.
     pub fn stored_arrays(&self) -> &[StoredArray] {
         &self.arrays
+    }
+}
+
+impl Entry {
+    /// What holding it costs: bytes of ordinary memory once it is [in memory](Self::into_memory), and number of maps.
+    pub(crate) fn footprint(&self) -> (u64, u64) {
+        let arrays = self.arrays.iter();
+        let (maps, heap): (Vec<_>, Vec<_>) =
+            arrays.map(|array| (array, array.is_mapped())).partition(|(_, mapped)| *mapped);
+        let heap: u64 = heap.iter().map(|(array, _)| array.len_bytes()).sum();
+        (self.info.manifest_bytes() + heap, maps.len() as u64)
+    }
+
+    /// Reads every array that is neither mapped nor in the manifest, and checks it, so that no file stays open.
+    pub(crate) fn into_memory(self) -> Result<Self> {
+        let arrays = self.arrays.into_iter().map(StoredArray::into_memory).collect::<Result<_>>()?;
+        Ok(Entry { arrays, ..self })
     }
 }
 

@@ -49,6 +49,19 @@ impl StoredArray {
         StoredArray { store: store.clone(), dtype, shape, order, source }
     }
 
+    pub(super) fn is_mapped(&self) -> bool {
+        matches!(self.source, Source::Blob(_, OpenBlob::Mapped(_)))
+    }
+
+    /// The same array, its bytes mapped or in memory.
+    pub(super) fn into_memory(self) -> Result<Self> {
+        if !matches!(self.source, Source::Blob(_, OpenBlob::File(_))) {
+            return Ok(self);
+        }
+        let bytes = self.to_bytes()?;
+        Ok(StoredArray { source: Source::Inline(bytes.into()), ..self })
+    }
+
     /// The type of the elements.
     pub fn dtype(&self) -> DType {
         self.dtype

@@ -158,7 +158,9 @@ fn collect_digests(entry: &ndstash::Entry, node: &Tree, path: &mut Vec<String>, 
         path.pop();
     };
     match node {
-        Tree::List(items) | Tree::Tagged(_, items) => items.iter().enumerate().for_each(|(at, item)| below(at.to_string(), item)),
+        Tree::List(items) | Tree::Tagged(_, items) => {
+            items.iter().enumerate().for_each(|(at, item)| below(at.to_string(), item))
+        }
         Tree::Map(pairs) => pairs.iter().for_each(|(key, item)| match key {
             Tree::Str(text) => below(text.clone(), item),
             other => below(tree_json(entry.info(), other).to_string(), item),

@@ -155,11 +155,7 @@ impl<'de> VariantAccess<'de> for Variant<'de> {
         content.deserialize_tuple(len, visitor).map_err(|error| Self::below(self.name, error))
     }
 
-    fn struct_variant<V: Visitor<'de>>(
-        self,
-        fields: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, Failure> {
+    fn struct_variant<V: Visitor<'de>>(self, fields: &'static [&'static str], visitor: V) -> Result<V::Value, Failure> {
         let content = self.content("a variant with fields")?;
         content.deserialize_struct("", fields, visitor).map_err(|error| Self::below(self.name, error))
     }

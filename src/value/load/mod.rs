@@ -296,9 +296,7 @@ impl<'de> Deserializer<'de> for Loader<'de> {
         match self.node {
             Tree::Str(name) => visitor.visit_enum(Variant { of: self, name, content: None }),
             Tree::Map(pairs) => match &pairs[..] {
-                [(Tree::Str(name), content)] => {
-                    visitor.visit_enum(Variant { of: self, name, content: Some(content) })
-                }
+                [(Tree::Str(name), content)] => visitor.visit_enum(Variant { of: self, name, content: Some(content) }),
                 _ => self.wrong(&visitor),
             },
             _ => self.wrong(&visitor),

@@ -111,7 +111,8 @@ impl ser::SerializeMap for Pairs<'_> {
     }
 
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Failure> {
-        let key = self.key.take().ok_or_else(|| <Failure as ser::Error>::custom("a map's value comes after its key"))?;
+        let key =
+            self.key.take().ok_or_else(|| <Failure as ser::Error>::custom("a map's value comes after its key"))?;
         self.pairs.push((key, self.to.inner(value)?));
         Ok(())
     }

@@ -172,11 +172,7 @@ impl<'a> Serializer for Splitter<'a> {
         Ok(name.into())
     }
 
-    fn serialize_newtype_struct<T: Serialize + ?Sized>(
-        mut self,
-        _: &'static str,
-        value: &T,
-    ) -> Result<Tree, Failure> {
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(mut self, _: &'static str, value: &T) -> Result<Tree, Failure> {
         match mem::shown::<T, Value>(value) {
             Some(value) => Ok(value.split(self.writer)?),
             None => self.inner(value),

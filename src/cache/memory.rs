@@ -1,0 +1,106 @@
+//! The tier in memory: entries that are open, in front of those on disk.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use quick_cache::Weighter;
+
+use crate::error::Result;
+use crate::key::Key;
+use crate::store::Store;
+use crate::value::Entry;
+
+/// What an entry weighs besides its content, and each of its maps: about what the kernel and this crate keep for them.
+/// It bounds the number of maps, too, of which a process may have some ten thousand.
+const BASE_WEIGHT: u64 = 1 << 10;
+const MAP_WEIGHT: u64 = 16 << 10;
+
+/// Open entries, bounded by their weight in bytes.
+#[derive(Debug)]
+pub(super) struct Memory {
+    held: quick_cache::sync::Cache<Key, Arc<Held>, ByWeight>,
+    capacity: u64,
+    /// For how long an entry is handed out without a look whether it is still the one on disk.
+    trust: Duration,
+    start: Instant,
+    /// How often something was forgotten: what was read before that may be old.
+    forgotten: AtomicU64,
+}
+
+/// An entry, and when it was last seen on disk.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) entry: Entry,
+    weight: u64,
+    seen: AtomicU64,
+}
+
+#[derive(Clone, Debug)]
+struct ByWeight;
+
+impl Weighter<Key, Arc<Held>> for ByWeight {
+    fn weight(&self, _: &Key, held: &Arc<Held>) -> u64 {
+        held.weight
+    }
+}
+
+impl Memory {
+    pub(super) fn new(capacity: u64, trust: Duration) -> Self {
+        let items = usize::try_from(capacity / (4 * BASE_WEIGHT)).unwrap_or(usize::MAX).clamp(16, 1 << 16);
+        let held = quick_cache::sync::Cache::with_weighter(items, capacity, ByWeight);
+        Memory { held, capacity, trust, start: Instant::now(), forgotten: AtomicU64::new(0) }
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// An entry that is held, and is still the one on disk, as far as that was looked at lately.
+    pub(super) fn get(&self, store: &Store, key: &Key) -> Option<Arc<Held>> {
+        let held = self.held.get(key)?;
+        let now = self.now();
+        if u128::from(now.saturating_sub(held.seen.load(Ordering::Relaxed))) <= self.trust.as_millis() {
+            return Some(held);
+        }
+        if store.entry_id(key).ok().flatten() == Some(held.entry.info().head.id) {
+            held.seen.store(now, Ordering::Relaxed);
+            return Some(held);
+        }
+        self.forget(key);
+        None
+    }
+
+    /// A mark to be taken before an entry is read from disk, and given to [`hold`](Self::hold) with it.
+    pub(super) fn mark(&self) -> u64 {
+        self.forgotten.load(Ordering::SeqCst)
+    }
+
+    /// Holds an entry, its blobs in memory or mapped, unless it is too heavy, or something was forgotten since `mark`.
+    /// Hands it back either way.
+    pub(super) fn hold(&self, entry: Entry, mark: u64) -> Result<Arc<Held>> {
+        let (heap, maps) = entry.footprint();
+        let weight = BASE_WEIGHT + heap + MAP_WEIGHT * maps;
+        let fits = weight <= self.capacity / 2;
+        let entry = if fits { entry.into_memory()? } else { entry };
+        let key = entry.key();
+        let held = Arc::new(Held { entry, weight, seen: AtomicU64::new(self.now()) });
+        if fits {
+            self.held.insert(key, Arc::clone(&held));
+            if self.mark() != mark {
+                self.held.remove(&key);
+            }
+        }
+        Ok(held)
+    }
+
+    pub(super) fn forget(&self, key: &Key) {
+        self.forgotten.fetch_add(1, Ordering::SeqCst);
+        self.held.remove(key);
+    }
+
+    pub(super) fn clear(&self) {
+        self.forgotten.fetch_add(1, Ordering::SeqCst);
+        self.held.clear();
+    }
+}

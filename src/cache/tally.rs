@@ -1,0 +1,73 @@
+//! Counting in memory, written down now and then.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::format::counters::{CacheStats, Counters};
+use crate::key::Key;
+use crate::store::Store;
+
+/// How long counts are kept in memory before they are written down.
+const INTERVAL: Duration = Duration::from_secs(5);
+
+/// What was counted since it was last written down.
+#[derive(Debug)]
+pub(super) struct Tally {
+    store: Store,
+    pending: Mutex<Pending>,
+}
+
+#[derive(Debug)]
+struct Pending {
+    counters: Counters,
+    written: Instant,
+    /// A forked child has its parent's counts, which are not its own to write down.
+    process: u32,
+}
+
+impl Tally {
+    pub(super) fn new(store: Store) -> Self {
+        let (written, process) = (Instant::now(), std::process::id());
+        Tally { store, pending: Mutex::new(Pending { counters: Counters::default(), written, process }) }
+    }
+
+    fn pending(&self) -> MutexGuard<'_, Pending> {
+        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        if pending.process != std::process::id() {
+            (pending.counters, pending.process) = (Counters::default(), std::process::id());
+        }
+        pending
+    }
+
+    /// Counts in a namespace, and a hit of an entry if `hit` names one.
+    pub(super) fn count(&self, namespace: &str, hit: Option<Key>, count: impl FnOnce(&mut CacheStats)) {
+        let mut pending = self.pending();
+        match pending.counters.namespaces.get_mut(namespace) {
+            Some(stats) => count(stats),
+            None => count(pending.counters.namespaces.entry(namespace.to_owned()).or_default()),
+        }
+        if let Some(key) = hit {
+            *pending.counters.hits.entry(key).or_default() += 1;
+        }
+        if pending.written.elapsed() >= INTERVAL {
+            self.write(pending);
+        }
+    }
+
+    pub(super) fn flush(&self) {
+        self.write(self.pending());
+    }
+
+    fn write(&self, mut pending: MutexGuard<'_, Pending>) {
+        let counters = std::mem::take(&mut pending.counters);
+        pending.written = Instant::now();
+        drop(pending);
+        self.store.add_counters(&counters);
+    }
+}
+
+impl Drop for Tally {
+    fn drop(&mut self) {
+        self.flush();
+    }
+}
