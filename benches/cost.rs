@@ -26,9 +26,10 @@ const MIB: usize = 1 << 20;
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).collect();
     if let [verb, path, size] = &args[..]
-        && verb == "stream-put"
+        && let Some((_, put)) = STREAMS.iter().find(|(name, _)| name == verb)
     {
-        stream_put(Path::new(path), size.parse().expect("a size in bytes"));
+        put(&Store::open(path).expect("the store"), size.parse().expect("a size in bytes"));
+        print_peak_memory();
         return ExitCode::SUCCESS;
     }
     let base =
@@ -205,30 +206,40 @@ fn map(dir: &Path, report: &mut Report) {
     report.line("the same, 1 GiB against 1 MiB", &format!("{growth:5.2}"), Some(("at most 1.5", growth <= 1.5)));
 }
 
-/// The peak memory of a process that puts a stream.
+type Stream = fn(&Store, u64);
+
+/// Ways of putting more than memory holds.
+const STREAMS: [(&str, Stream); 2] = [("streaming put", stream_put), ("appending put", append_put)];
+
+/// The peak memory of a process that puts a stream, or appends row after row.
 fn stream(dir: &Path, report: &mut Report) {
     drop(Store::create(dir).expect("a new store"));
-    for size in [256 * MIB, 2048 * MIB] {
+    for ((name, _), size) in STREAMS.iter().flat_map(|way| [256 * MIB, 2048 * MIB].map(|size| (way, size))) {
         let run = Command::new(std::env::current_exe().expect("this program"))
-            .args(["stream-put".as_ref(), dir.as_os_str(), size.to_string().as_ref()])
+            .args([name.as_ref(), dir.as_os_str(), size.to_string().as_ref()])
             .output()
             .expect("this program runs");
         let peak: u64 = String::from_utf8_lossy(&run.stdout).trim().parse().expect("a number of KiB");
         let target = Some(("under 64 MiB", peak < 64 << 10));
-        report.line(
-            &format!("streaming put of {} MiB, peak memory", size / MIB),
-            &format!("{} MiB", peak >> 10),
-            target,
-        );
+        report.line(&format!("{name} of {} MiB, peak memory", size / MIB), &format!("{} MiB", peak >> 10), target);
     }
 }
 
-fn stream_put(dir: &Path, size: u64) {
-    let store = Store::open(dir).expect("the store");
+fn append_put(store: &Store, size: u64) {
+    let row = Array1::from_elem(MIB, 7u8);
+    let mut growing = store.append_array::<u8, Ix1>(MIB).expect("rows");
+    (0..size / MIB as u64).for_each(|_| growing.push(&row).expect("a row"));
+    growing.put("rows").expect("a put");
+}
+
+fn stream_put(store: &Store, size: u64) {
     let mut writer = store.writer();
     let source = io::repeat(7).take(size);
     let value = writer.array_from_reader(DType::UInt8, &[size], Order::C, source).expect("a stream");
     writer.put("stream", value).expect("a put");
+}
+
+fn print_peak_memory() {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     println!("{}", peak.map_or("0", |text| text.trim().trim_end_matches(" kB")));

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::error::Error;
+use crate::threads;
 
 /// From this many bytes on, hashing uses every core. Below it the hand-over costs more than it brings
 /// (the BLAKE3 crate's own advice is 128 KiB; measured here the gain starts near 1 MiB).
@@ -103,7 +104,9 @@ impl Hasher {
 
     pub(crate) fn update(&mut self, bytes: &[u8]) {
         if bytes.len() >= PARALLEL_FROM {
-            self.0.update_rayon(bytes);
+            threads::spread(|| {
+                self.0.update_rayon(bytes);
+            });
         } else {
             self.0.update(bytes);
         }

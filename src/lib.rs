@@ -30,6 +30,9 @@
 //! # Ok::<(), ndstash::Error>(())
 //! ```
 //!
+//! Results that do not fit into memory are made in place ([`Store::create_array`]) or row by row
+//! ([`Store::append_array`]); the entries of another store are taken over by [`Store::merge`].
+//!
 //! What holds at every moment, also after power loss, is written down in `blobs-format.md`.
 
 mod cache;
@@ -45,7 +48,9 @@ mod gc;
 mod key;
 mod layout;
 mod mem;
+mod merge;
 mod store;
+mod threads;
 mod usage;
 mod value;
 mod verify;
@@ -65,9 +70,14 @@ pub use format::tree::{ArrayIndex, Tag, Tree};
 pub use gc::{GcOptions, GcPlan, GcReport};
 pub use key::{Address, Key, MAX_NAME_BYTES};
 pub use mem::{MapPolicy, MappedArray};
-pub use store::{ArrayInfo, Entries, EntryInfo, Labels, PutReport, Query, Store, StoreOptions, VerifyOnRead};
+pub use merge::{DamagedEntry, MergeOptions, MergeReport};
+pub use store::{
+    ArrayInfo, Entries, EntryInfo, Labels, PutReport, Query, Store, StoreOptions, VerifyOnRead, after_fork_in_child,
+};
 pub use usage::{DiskUse, Usage};
-pub use value::{AnyArray, Entry, ReadSeek, StoredArray, Value, Writer, array};
+pub use value::{
+    AnyArray, Entry, GrowingArray, ReadSeek, SealedArray, StoredArray, Value, WritableArray, Writer, array,
+};
 pub use verify::{Problem, ProblemKind, Repair, VerifyEvent, VerifyOptions, VerifyReport};
 
 #[cfg(feature = "seam")]

@@ -9,6 +9,7 @@ use crate::disk;
 use crate::error::{Error, Result};
 use crate::layout;
 use crate::store::{EntryInfo, Store};
+use crate::threads;
 
 /// Totals of a store. All figures are bytes of content or numbers of files, not blocks of the disk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -112,8 +113,8 @@ impl Store {
 
     /// The entries that keep a blob, in no particular order.
     pub fn why(&self, digest: &Digest) -> Result<Vec<EntryInfo>> {
-        let shards: Result<Vec<Vec<EntryInfo>>> =
-            (0..=u8::MAX).into_par_iter().map(|shard| self.keepers_in(shard, digest)).collect();
+        let keepers = || (0..=u8::MAX).into_par_iter().map(|shard| self.keepers_in(shard, digest)).collect();
+        let shards: Result<Vec<Vec<EntryInfo>>> = threads::spread(keepers);
         shards.map(|shards| shards.into_iter().flatten().collect())
     }
 

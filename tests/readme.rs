@@ -10,6 +10,8 @@ use std::process::Command;
 
 #[path = "../examples/bundle.rs"]
 mod bundle;
+#[path = "../examples/larger_than_memory.rs"]
+mod larger_than_memory;
 #[path = "../examples/quickstart.rs"]
 mod quickstart;
 
@@ -24,6 +26,11 @@ fn the_quick_start_runs() {
 #[test]
 fn the_bundle_example_runs() {
     bundle::main().unwrap();
+}
+
+#[test]
+fn the_larger_than_memory_example_runs() {
+    larger_than_memory::main().unwrap();
 }
 
 #[test]

@@ -12,20 +12,20 @@ from pathlib import Path
 
 # From the bottom up. A room may use every room of the layers below its own, and itself.
 LAYERS = [
-    "error digest dtype layout format key",  # pure: bytes in, bytes out
+    "error digest dtype layout format key threads",  # pure: bytes in, bytes out
     "disk mem",  # effects: the file system, mapped memory
     "store callkey",  # meaning: blobs and manifests; keys of calls
     "gc",  # policy: which blobs stay
     "evict",  # policy: which entries stay; a put over the limit calls it
     "value",  # meaning: values and arrays as blobs and manifests
-    "cache usage verify doctor",  # policy: what people ask for
+    "cache usage verify doctor merge",  # policy: what people ask for
     "lib",  # re-exports
     "bin",  # the program: sees the public API
 ]
 # Besides, within a layer. A room, or one item of it.
 SIDEWAYS = {
     "error": ["digest"],
-    "digest": ["error"],
+    "digest": ["error", "threads"],
     "dtype": ["error"],
     "key": ["digest", "error"],
     "layout": ["digest", "key"],

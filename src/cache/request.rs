@@ -293,7 +293,9 @@ impl Cache {
         options: &Options<'_, T>,
     ) -> Result<PutReport> {
         let mut writer = self.store().writer();
-        options.tags.iter().for_each(|tag| drop(writer.tag(tag)));
+        for tag in &options.tags {
+            writer.tag(tag);
+        }
         for (name, value) in &options.meta {
             writer.meta(name, value.clone());
         }

@@ -9,6 +9,7 @@ use crate::digest::{Digest, Hasher};
 use crate::format::body::Order;
 use crate::format::canonical::{Canonical, Content, SHORT};
 use crate::mem::Elements;
+use crate::threads;
 
 /// How many bytes are put in order at a time: enough rows of a large array for the reads along its columns to be long.
 const PIECE: usize = 32 << 20;
@@ -50,7 +51,8 @@ fn digest(elements: &Elements<'_>, rounding: Option<Rounding>) -> Digest {
 fn for_each_piece(elements: &Elements<'_>, rounding: Option<Rounding>, mut take: impl FnMut(&[u8])) {
     let mut finish = |piece: &mut [u8]| {
         if let Some(rounding) = rounding {
-            piece.par_chunks_mut(1 << 16).for_each(|part| rounding.apply_to(elements.dtype, part));
+            let round = || piece.par_chunks_mut(1 << 16).for_each(|part| rounding.apply_to(elements.dtype, part));
+            threads::spread(round);
         }
         take(piece);
     };
@@ -105,7 +107,7 @@ impl<'a, const N: usize> Columns<'a, N> {
 
     /// Fills a piece row by row, from a row on, with the columns that begin at these places.
     fn gather(&self, row: usize, places: &[usize], piece: &mut [[u8; N]]) {
-        piece.par_chunks_mut(TILE * places.len()).enumerate().for_each(|(at, part)| {
+        let gather = |(at, part): (usize, &mut [[u8; N]])| {
             let mut tile = [[0; N]; TILE * TILE_STEP];
             let start = row + at * TILE;
             let rows = part.len() / places.len();
@@ -117,7 +119,8 @@ impl<'a, const N: usize> Columns<'a, N> {
                 let rows = part.chunks_mut(part.len() / rows).zip(tile.chunks(TILE_STEP));
                 rows.for_each(|(to, from)| to[column..column + places.len()].copy_from_slice(&from[..places.len()]));
             }
-        });
+        };
+        threads::spread(|| piece.par_chunks_mut(TILE * places.len()).enumerate().for_each(gather));
     }
 
     /// Where columns begin in memory, which are counted in C order of the indices.

@@ -6,6 +6,7 @@ use std::path::Path;
 use crate::digest::{Digest, Hasher};
 use crate::disk::{self, Positioned};
 use crate::error::{At, Result};
+use crate::threads;
 
 /// How many bytes are read at a time.
 const PIECE: u64 = 8 << 20;
@@ -18,7 +19,7 @@ pub(super) fn digest(path: &Path) -> Result<Digest> {
     let (mut piece, mut next) = (Vec::new(), Vec::new());
     loop {
         let read = || source.by_ref().take(PIECE).read_to_end(&mut next);
-        let ((), taken) = rayon::join(|| hasher.update(&piece), read);
+        let ((), taken) = threads::spread(|| rayon::join(|| hasher.update(&piece), read));
         if taken.at("read", path)? == 0 {
             return Ok(hasher.finish());
         }

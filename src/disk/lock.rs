@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use fs2::FileExt;
 use rustix::fs::{Mode, OFlags};
 
+use super::inherited::LockFile;
 use super::seam::{Flow, Step, Verb};
 use super::{Root, open};
 use crate::error::{At, Error, Result};
@@ -53,7 +54,7 @@ pub(crate) struct ExclusiveGuard(#[expect(dead_code, reason = "held, not read")]
 struct Held {
     root: Root,
     rel: Rel,
-    file: File,
+    file: LockFile,
     process: u32,
 }
 
@@ -64,9 +65,9 @@ impl Drop for Held {
         if self.process != std::process::id() {
             return;
         }
-        let step = Step { verb: Verb::Unlock, path: self.rel.as_str(), from: None, file: Some(&self.file) };
+        let step = Step { verb: Verb::Unlock, path: self.rel.as_str(), from: None, file: Some(self.file.file()) };
         // An unlock that fails or is stopped by a test still ends with the descriptor.
-        drop(self.root.run(&step, || FileExt::unlock(&self.file)));
+        drop(self.root.run(&step, || FileExt::unlock(self.file.file())));
     }
 }
 
@@ -115,20 +116,21 @@ impl Root {
     fn try_lock(&self, rel: &Rel, mode: LockMode) -> Result<Option<Held>> {
         loop {
             let path = self.full(rel);
-            let file = self.open_lock_file(rel).at("open lock", &path)?;
-            let step = Step { verb: mode.verb(), path: rel.as_str(), from: None, file: Some(&file) };
+            let lock = LockFile::new(self.open_lock_file(rel).at("open lock", &path)?);
+            let file = lock.file();
+            let step = Step { verb: mode.verb(), path: rel.as_str(), from: None, file: Some(file) };
             let locked = match self.0.seam.before(&step).at("lock", &path)? {
                 Flow::Skip => true,
-                Flow::Go | Flow::Half => try_flock(&file, mode).at("lock", &path)?,
+                Flow::Go | Flow::Half => try_flock(file, mode).at("lock", &path)?,
             };
             if !locked {
                 return Ok(None);
             }
-            let held = Held { root: self.clone(), rel: rel.clone(), file, process: std::process::id() };
+            let held = Held { root: self.clone(), rel: rel.clone(), file: lock, process: std::process::id() };
             // Somebody may have unlinked the file between the opening and the locking: a lock on a file without
             // a name excludes nobody.
             let named = self.stat(rel).ok().flatten().map(|stat| stat.id);
-            if named == Some(self.look_at(&held.file, rel)?.id) {
+            if named == Some(self.look_at(held.file.file(), rel)?.id) {
                 return Ok(Some(held));
             }
         }
@@ -178,6 +180,6 @@ fn try_flock(file: &File, mode: LockMode) -> io::Result<bool> {
 }
 
 /// Locks an open directory for its owner, if nobody else has.
-pub(super) fn try_lock_dir(dir: &File) -> io::Result<bool> {
-    try_flock(dir, LockMode::Exclusive)
+pub(super) fn try_lock_dir(dir: &LockFile) -> io::Result<bool> {
+    try_flock(dir.file(), LockMode::Exclusive)
 }

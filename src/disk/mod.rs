@@ -8,6 +8,7 @@
 
 mod given;
 mod host;
+mod inherited;
 mod lock;
 mod open;
 mod positioned;
@@ -27,6 +28,7 @@ use rustix::io::Errno;
 
 pub(crate) use given::open_given;
 pub(crate) use host::{available_space, boot_id, host_name, now_ns, random_bits, untrusted_file_system, user_name};
+pub(crate) use inherited::{for_each_lock, null_device, redirect};
 pub(crate) use lock::{ExclusiveGuard, SharedGuard};
 pub(crate) use positioned::{Positioned, WriterAt, copy_range};
 pub(crate) use private::{Linked, PrivateDir, PrivateFile, SealedFile, Time, remove_dead_private_dirs};

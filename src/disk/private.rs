@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rustix::fs::{AtFlags, Mode, OFlags, Timespec};
 use rustix::io::Errno;
 
+use super::inherited::LockFile;
 use super::seam::{Flow, Step, Verb};
 use super::{
     ExclusiveGuard, FileId, PUBLISHED_MODE, PUBLISHED_TIME, Root, absent, lock, open, random_bits, set_modified,
@@ -34,7 +35,7 @@ pub(crate) struct PrivateDir {
     root: Root,
     rel: Rel,
     /// Holds the lock.
-    _lock: File,
+    _lock: LockFile,
     process: u32,
     next: AtomicU64,
 }
@@ -58,12 +59,18 @@ impl PrivateDir {
     fn try_create(root: &Root) -> Result<Option<Self>> {
         let rel = TMP.child(&layout::random_name(random_bits()));
         root.make_dir(&rel)?;
-        let dir = open::directory(&root.0.fd, rel.as_str()).map(File::from).at("open", root.full(&rel))?;
-        if !lock::try_lock_dir(&dir).at("lock", root.full(&rel))? || !is_named(root, &rel, &dir)? {
+        let dir = open::directory(&root.0.fd, rel.as_str()).at("open", root.full(&rel))?;
+        let dir = LockFile::new(dir.into());
+        if !lock::try_lock_dir(&dir).at("lock", root.full(&rel))? || !is_named(root, &rel, dir.file())? {
             return Ok(None);
         }
         let (root, process) = (root.clone(), std::process::id());
         Ok(Some(PrivateDir { root, rel, _lock: dir, process, next: AtomicU64::new(0) }))
+    }
+
+    /// Whether this process made it; else a parent did, whose it is.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.process == std::process::id()
     }
 
     fn new_name(&self) -> Rel {
@@ -95,7 +102,7 @@ fn is_named(root: &Root, rel: &Rel, dir: &File) -> Result<bool> {
 
 impl Drop for PrivateDir {
     fn drop(&mut self) {
-        if self.process != std::process::id() {
+        if !self.is_ours() {
             return;
         }
         // What cannot be removed now is removed by the next collector, since the lock ends here.
@@ -116,7 +123,7 @@ struct OwnName {
 
 impl Drop for OwnName {
     fn drop(&mut self) {
-        if !self.gone && self.dir.process == std::process::id() {
+        if !self.gone && self.dir.is_ours() {
             drop(self.dir.root.unlink_unguarded(&self.rel));
         }
     }
@@ -140,14 +147,31 @@ pub(crate) enum Time {
 impl PrivateFile {
     /// Reserves space, so that a full disk shows before the work, and the file lies in few extents.
     pub(crate) fn reserve(&self, len: u64) -> Result<()> {
-        if len < RESERVE_FROM {
-            return Ok(());
+        // Where the file system cannot, writing will tell.
+        if len < RESERVE_FROM { Ok(()) } else { self.allocate(len).map(drop) }
+    }
+
+    /// Makes the file this long, of zeros, with space for all of it; `false` where the file system cannot, and nothing
+    /// is changed.
+    pub(crate) fn allocate(&self, len: u64) -> Result<bool> {
+        let step = Step { verb: Verb::Reserve, path: self.name.rel.as_str(), from: None, file: Some(&self.file) };
+        match self.name.dir.root.0.seam.before(&step).and_then(|_| Ok(allocate(&self.file, len)?)) {
+            Ok(()) => Ok(true),
+            Err(error) if Errno::from_io_error(&error).is_some_and(|errno| CANNOT_ALLOCATE.contains(&errno)) => {
+                Ok(false)
+            }
+            Err(error) => Err(error).at(step.verb.action(), self.path()),
         }
-        match fs2::FileExt::allocate(&self.file, len) {
-            // Not every file system can; writing will tell.
-            Err(error) if matches!(Errno::from_io_error(&error), Some(Errno::OPNOTSUPP | Errno::INVAL)) => Ok(()),
-            reserved => reserved.at("reserve space for", self.path()),
-        }
+    }
+
+    /// Counts bytes that were written through a map of the file.
+    pub(crate) fn filled(&mut self, len: u64) {
+        self.len = len;
+    }
+
+    /// The file itself, to be mapped.
+    pub(crate) fn file(&self) -> &File {
+        &self.file
     }
 
     /// Appends bytes.
@@ -231,6 +255,13 @@ impl SealedFile {
         self.id
     }
 
+    /// Opens the content for reading.
+    pub(crate) fn open(&self) -> Result<File> {
+        let (root, rel) = (&self.name.dir.root, &self.name.rel);
+        let gone = || io::Error::new(io::ErrorKind::NotFound, "somebody has removed the private file");
+        root.open_file(rel)?.ok_or_else(gone).at("open", root.full(rel))
+    }
+
     /// Publishes under a name that may be taken. The private name stays where links exist, so that the file can be
     /// published again should the other name go.
     pub(crate) fn link(&self, to: &Rel) -> Result<Linked> {
@@ -282,6 +313,19 @@ impl SealedFile {
     }
 }
 
+/// What a file system says that reserves no space.
+const CANNOT_ALLOCATE: [Errno; 3] = [Errno::OPNOTSUPP, Errno::INVAL, Errno::NOSYS];
+
+#[cfg(any(target_os = "linux", target_vendor = "apple"))]
+fn allocate(file: &File, len: u64) -> rustix::io::Result<()> {
+    rustix::io::retry_on_intr(|| rustix::fs::fallocate(file, rustix::fs::FallocateFlags::empty(), 0, len))
+}
+
+#[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
+fn allocate(_: &File, _: u64) -> rustix::io::Result<()> {
+    Err(Errno::NOSYS)
+}
+
 /// What a file system says that has no hard links, or none for this file.
 const NO_LINKS: [Errno; 4] = [Errno::PERM, Errno::OPNOTSUPP, Errno::MLINK, Errno::NOSYS];
 
@@ -305,7 +349,8 @@ pub(crate) fn remove_dead_private_dirs(root: &Root, guard: &ExclusiveGuard) -> R
     let mut removed = 0;
     for listed in root.list(&TMP)? {
         let rel = TMP.child(&listed.name);
-        let Ok(dir) = open::directory(&root.0.fd, rel.as_str()).map(File::from) else { continue };
+        let Ok(dir) = open::directory(&root.0.fd, rel.as_str()) else { continue };
+        let dir = LockFile::new(dir.into());
         if lock::try_lock_dir(&dir).at("lock", root.full(&rel))? {
             remove_dir(root, &rel, guard)?;
             removed += 1;

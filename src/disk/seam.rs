@@ -25,6 +25,8 @@ pub enum Verb {
     MakeDir,
     /// Create a private file, or one of the few fixed files.
     Create,
+    /// Reserve space for a private file.
+    Reserve,
     /// Write a piece of a private file.
     Write,
     /// Set mode and time of a private file.
@@ -69,6 +71,7 @@ impl Verb {
             Verb::Look | Verb::Compare => "look at",
             Verb::MakeDir => "make directory",
             Verb::Create => "create",
+            Verb::Reserve => "reserve space for",
             Verb::Write => "write",
             Verb::Settle => "set mode and time of",
             Verb::Sync => "sync",

@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::format::head::{EntryId, Facts, Head};
 use crate::key::Key;
 use crate::store::{Manifest, Store};
+use crate::threads;
 
 /// One entry.
 #[derive(Debug)]
@@ -44,8 +45,8 @@ pub(super) struct Census {
 impl Census {
     /// Reads the head of every entry. One that cannot be read ends it: what it keeps is not known.
     pub(super) fn take(store: &Store) -> Result<Self> {
-        let shards: Result<Vec<Vec<(Head, i64)>>> =
-            (0..=u8::MAX).into_par_iter().map(|shard| heads_in(store, shard)).collect();
+        let heads = || (0..=u8::MAX).into_par_iter().map(|shard| heads_in(store, shard)).collect();
+        let shards: Result<Vec<Vec<(Head, i64)>>> = threads::spread(heads);
         let hits = store.hits();
         let mut census = Census::default();
         let mut places = HashMap::new();

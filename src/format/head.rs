@@ -137,7 +137,7 @@ impl Head {
         out
     }
 
-    /// How many bytes the head has, told by its first [`Head::PREFIX_LEN`] bytes.
+    /// How many bytes the head has, told by its first 160 bytes.
     pub(crate) fn len_from_prefix(prefix: &[u8]) -> Result<usize, Fault> {
         let mut wire = Wire::new(prefix);
         check_magic_and_version(&mut wire)?;
@@ -148,9 +148,6 @@ impl Head {
         }
         Ok(FIXED_LEN + BLOB_LEN * count as usize + SUM_LEN)
     }
-
-    /// As many bytes as [`Head::len_from_prefix`] needs.
-    pub(crate) const PREFIX_LEN: usize = FIXED_LEN;
 
     /// Parses exactly one head, which must fill `bytes`.
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, Fault> {
@@ -260,7 +257,7 @@ mod tests {
         for blobs in [0, 1, 2, 100] {
             let head = sample(blobs);
             let bytes = head.encode();
-            assert_eq!(Head::len_from_prefix(&bytes[..Head::PREFIX_LEN]).unwrap(), bytes.len());
+            assert_eq!(Head::len_from_prefix(&bytes[..FIXED_LEN]).unwrap(), bytes.len());
             assert_eq!(Head::parse(&bytes).unwrap(), head);
             assert_eq!(bytes.len() as u64 + head.body_len, head.manifest_len());
         }

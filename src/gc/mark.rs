@@ -7,6 +7,7 @@ use crate::error::Result;
 use crate::format::head::{BlobRef, Head};
 use crate::layout;
 use crate::store::{Manifest, Store};
+use crate::threads;
 
 /// What the heads of all entries say.
 #[derive(Debug, Default)]
@@ -55,7 +56,8 @@ impl Marks {
 impl Store {
     /// Reads the head of every entry. One that cannot be read ends it: fail closed.
     pub(crate) fn mark(&self) -> Result<Marks> {
-        let parts: Result<Vec<Marks>> = (0..=u8::MAX).into_par_iter().map(|shard| self.mark_shard(shard)).collect();
+        let shards = || (0..=u8::MAX).into_par_iter().map(|shard| self.mark_shard(shard)).collect();
+        let parts: Result<Vec<Marks>> = threads::spread(shards);
         parts.map(Marks::merge)
     }
 
@@ -71,8 +73,8 @@ impl Store {
 
     /// The blobs that are there and not marked, with their lengths.
     pub(crate) fn candidates(&self, marks: &Marks) -> Result<Vec<BlobRef>> {
-        let parts: Result<Vec<Vec<BlobRef>>> =
-            (0..=u8::MAX).into_par_iter().map(|shard| self.candidates_in(shard, marks)).collect();
+        let shards = || (0..=u8::MAX).into_par_iter().map(|shard| self.candidates_in(shard, marks)).collect();
+        let parts: Result<Vec<Vec<BlobRef>>> = threads::spread(shards);
         parts.map(|parts| parts.into_iter().flatten().collect())
     }
 

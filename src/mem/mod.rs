@@ -8,10 +8,12 @@
 #![expect(clippy::disallowed_types, reason = "this module is the one that maps")]
 
 mod build;
+mod descriptor;
 mod failure;
 mod handed;
 mod known;
 mod offered;
+mod writable;
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -28,10 +30,12 @@ use crate::dtype::Element;
 use crate::format::body::Order;
 
 pub(crate) use build::{Source, builder_of, extents, load, load_array, load_raw, not_viewable};
+pub(crate) use descriptor::with_descriptor;
 pub(crate) use failure::Failure;
 pub(crate) use handed::{Handed, Shown, hand, shown, wants_handed};
 pub(crate) use known::{Elements, Form, lie, recognise, scalar_bytes};
 pub(crate) use offered::Offered;
+pub(crate) use writable::Canvas;
 
 /// Whether a store may map its blobs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -49,7 +53,7 @@ impl MapPolicy {
     ///
     /// # Safety
     /// The caller promises that for as long as anything mapped is alive no process changes or truncates the files in
-    /// the store's `blobs` directory in place. ndstash never does; blobs are written read-only, and collecting only
+    /// the store's `blobs` directory in place, nor those of this process in its `tmp` directory. ndstash never does; blobs are written read-only, and collecting only
     /// unlinks, which leaves maps valid. A store that only its owner can write (the default mode, 0700) and that
     /// nobody edits by hand keeps the promise. If it is broken, mapped arrays change under their readers, and reading
     /// one whose file was truncated kills the process (SIGBUS).

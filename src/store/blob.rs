@@ -10,12 +10,16 @@ use crate::error::{At, Error, Result};
 use crate::format::head::BlobRef;
 use crate::layout;
 use crate::mem::Mapping;
+use crate::threads;
 
 #[expect(clippy::disallowed_types, reason = "a file that `disk` opened")]
 type File = std::fs::File;
 
 /// How much of a stream is in memory at a time.
 const BUFFER: usize = 8 << 20;
+
+/// How much of a map is hashed at a time.
+const MAP_PIECE: usize = 64 << 20;
 
 /// How many files of blobs that are there already one writer keeps open. Each lets it put the blob back should it be
 /// collected before the commit; for more than these it writes private files instead.
@@ -53,6 +57,15 @@ impl Staged {
             held => held,
         };
         Ok(Staged { held, ..self })
+    }
+
+    /// Opens its bytes for reading.
+    pub(crate) fn open(&self) -> Result<File> {
+        match &self.held {
+            Held::Written(file) => file.file().try_clone().at("open", "a private file"),
+            Held::Private(file) => file.open(),
+            Held::Open(file) => file.try_clone().at("open", "a blob"),
+        }
     }
 }
 
@@ -98,7 +111,15 @@ impl Store {
 
     /// Stages bytes in memory that are not there.
     pub(crate) fn stage_bytes(&self, blob: BlobRef, bytes: &[u8]) -> Result<Staged> {
-        let mut file = self.private_dir()?.file()?;
+        self.stage_bytes_into(None, blob, bytes)
+    }
+
+    /// The same, into a private file that has no content yet, if there is one.
+    pub(crate) fn stage_bytes_into(&self, file: Option<PrivateFile>, blob: BlobRef, bytes: &[u8]) -> Result<Staged> {
+        let mut file = match file {
+            Some(file) => file,
+            None => self.private_dir()?.file()?,
+        };
         file.reserve(blob.len)?;
         file.write(bytes)?;
         Ok(Staged { blob, held: Held::Written(file) })
@@ -114,6 +135,22 @@ impl Store {
         })?;
         let blob = BlobRef { digest: hasher.finish(), len: file.len() };
         Ok(Staged { blob, held: Held::Written(file) })
+    }
+
+    /// Stages a private file that was written and hashed; if its bytes are in the store, those instead.
+    pub(crate) fn stage_written(&self, file: PrivateFile, hasher: &Hasher) -> Result<Staged> {
+        let blob = BlobRef { digest: hasher.finish(), len: file.len() };
+        let there = self.stage_known(blob, true)?;
+        Ok(there.unwrap_or(Staged { blob, held: Held::Written(file) }))
+    }
+
+    /// Stages a private file of this length that was filled through a map, which is no more: hashes it on all cores
+    /// while the disk writes it.
+    pub(crate) fn stage_filled(&self, mut file: PrivateFile, len: u64) -> Result<Staged> {
+        file.filled(len);
+        let content = self.open_bytes(len, file.file().try_clone().at("open", "a private file")?)?;
+        let (hashed, sealed) = threads::spread(|| rayon::join(|| hash_open(&content), || file.seal(Time::Fixed)));
+        Ok(Staged { blob: hashed?, held: Held::Private(sealed?) })
     }
 
     /// Stages a blob anew from a file that was it until a collector unlinked it.
@@ -147,13 +184,17 @@ impl Store {
         if !stat.as_published {
             self.check_suspect(blob, &file)?;
         }
-        Ok(Some(if self.mapping().allows_maps() {
-            let len = usize::try_from(blob.len).map_err(|_| too_large(blob.len))?;
-            let map = Mapping::new(&file, len, self.mapping()).at("map", self.root().full(&rel))?;
-            OpenBlob::Mapped(Arc::new(map))
-        } else {
-            OpenBlob::File(Arc::new(file))
-        }))
+        self.open_bytes(blob.len, file).map(Some)
+    }
+
+    /// Maps an open file of this length, where maps are allowed.
+    pub(crate) fn open_bytes(&self, len: u64, file: File) -> Result<OpenBlob> {
+        if !self.mapping().allows_maps() {
+            return Ok(OpenBlob::File(Arc::new(file)));
+        }
+        let len = usize::try_from(len).map_err(|_| too_large(len))?;
+        let map = Mapping::new(&file, len, self.mapping()).at("map", self.root().full(&layout::BLOBS))?;
+        Ok(OpenBlob::Mapped(Arc::new(map)))
     }
 
     /// Hashes a file whose metadata are not as published, and certifies it again if the content is right.
@@ -245,6 +286,18 @@ fn too_large(size: u64) -> Error {
 pub(crate) enum OpenBlob {
     Mapped(Arc<Mapping>),
     File(Arc<File>),
+}
+
+/// Hashes an open blob, piece by piece: a map larger than memory is read from front to back.
+fn hash_open(blob: &OpenBlob) -> Result<BlobRef> {
+    match blob {
+        OpenBlob::File(file) => hash(&mut Positioned::new(file)),
+        OpenBlob::Mapped(map) => {
+            let mut hasher = Hasher::new();
+            map.bytes().chunks(MAP_PIECE).for_each(|piece| hasher.update(piece));
+            Ok(BlobRef { digest: hasher.finish(), len: map.bytes().len() as u64 })
+        }
+    }
 }
 
 /// Hashes what a reader yields.

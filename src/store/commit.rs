@@ -14,6 +14,7 @@ use crate::format::head::{BlobRef, EntryId, Facts, Head, MAX_BLOBS, MAX_BODY_LEN
 use crate::format::journal;
 use crate::key::Key;
 use crate::layout;
+use crate::threads;
 
 /// How often a commit starts over because a collector took a blob from under it. Each time costs the collector a
 /// whole run, so a handful would do.
@@ -126,7 +127,7 @@ impl Store {
         }
         let seal = |staged: Vec<Staged>| staged.into_par_iter().map(Staged::seal).collect::<Result<Vec<_>>>();
         let taken = std::mem::take(staged);
-        let (sealed, manifest) = rayon::join(|| seal(taken), write_manifest);
+        let (sealed, manifest) = threads::spread(|| rayon::join(|| seal(taken), write_manifest));
         *staged = sealed?;
         manifest
     }

@@ -1,6 +1,6 @@
 //! The limits of a store: kept in its settings, changed for everybody, seen by handles that are open.
 
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
 use super::{LOCK_WAIT, Store};
 use crate::disk::{PrivateDir, Time};
@@ -12,9 +12,9 @@ use crate::layout;
 type File = std::fs::File;
 
 /// The limits as they were when the settings were last read, and the file they were read from.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Known {
-    file: Option<File>,
+    file: Option<Arc<File>>,
     limits: Limits,
 }
 
@@ -31,17 +31,18 @@ impl Store {
     /// # Errors
     /// [`Error`] if the settings cannot be read any more.
     pub fn limits(&self) -> Result<Limits> {
-        let mut known = self.0.limits.lock().unwrap_or_else(PoisonError::into_inner);
+        // Locked for moments only: a fork in such a moment leaves the lock closed in the child.
+        let known = || self.0.limits.lock().unwrap_or_else(PoisonError::into_inner);
+        let Known { file, limits } = known().clone();
         // Replaced settings are another file, and the old one's inode is not given away while it is open here.
-        let current = match &known.file {
-            Some(file) => self.root().leads_to(&layout::SETTINGS, file)?,
-            None => false,
-        };
-        if !current {
-            let (file, settings) = self.read_settings()?;
-            *known = Known { file: Some(file), limits: settings.limits };
+        if let Some(file) = file
+            && self.root().leads_to(&layout::SETTINGS, &file)?
+        {
+            return Ok(limits);
         }
-        Ok(known.limits)
+        let (file, settings) = self.read_settings()?;
+        *known() = Known { file: Some(Arc::new(file)), limits: settings.limits };
+        Ok(settings.limits)
     }
 
     fn read_settings(&self) -> Result<(File, Settings)> {

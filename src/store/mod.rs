@@ -6,6 +6,7 @@ mod counters;
 mod create;
 mod edit;
 mod entry;
+mod fork;
 mod gate;
 mod ledger;
 mod limits;
@@ -34,6 +35,7 @@ pub(crate) use create::make_reserve;
 pub use edit::Labels;
 pub(crate) use entry::Manifest;
 pub use entry::{ArrayInfo, EntryInfo};
+pub use fork::after_fork_in_child;
 pub use list::Entries;
 pub use query::Query;
 pub(crate) use query::is_within;
@@ -256,6 +258,11 @@ impl Store {
         self.0.read_only || self.0.refused_feature.is_some()
     }
 
+    /// Whether two handles are clones of one another.
+    pub(crate) fn is_clone_of(&self, other: &Store) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     pub(crate) fn root(&self) -> &Root {
         &self.0.root
     }
@@ -281,14 +288,18 @@ impl Store {
         Err(Error::Unsupported { path: self.path().to_owned(), what })
     }
 
-    /// This handle's own directory for private files.
+    /// This handle's own directory for private files. A forked child makes another than its parent's.
     pub(crate) fn private_dir(&self) -> Result<Arc<PrivateDir>> {
         self.check_writable()?;
-        let mut slot = self.0.private.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*slot {
-            Some(dir) => Ok(Arc::clone(dir)),
-            None => Ok(Arc::clone(slot.insert(PrivateDir::create(&self.0.root)?))),
+        // Locked for moments only: a fork in such a moment leaves the lock closed in the child.
+        let slot = || self.0.private.lock().unwrap_or_else(PoisonError::into_inner);
+        let ours = |slot: &Option<Arc<PrivateDir>>| slot.as_ref().filter(|dir| dir.is_ours()).cloned();
+        if let Some(dir) = ours(&slot()) {
+            return Ok(dir);
         }
+        let made = PrivateDir::create(&self.0.root)?;
+        let mut slot = slot();
+        Ok(ours(&slot).unwrap_or_else(|| Arc::clone(slot.insert(made))))
     }
 
     /// The longest time for which a put through this handle has kept collectors waiting.

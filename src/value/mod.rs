@@ -3,14 +3,20 @@
 pub mod array;
 mod dynamic;
 mod entry;
+mod grow;
 mod load;
 mod mapped;
 mod plain;
+mod produce;
+mod sealed;
 mod split;
 mod stored;
 mod writer;
 
 pub use dynamic::{AnyArray, Value};
 pub use entry::Entry;
+pub use grow::GrowingArray;
+pub use produce::WritableArray;
+pub use sealed::SealedArray;
 pub use stored::StoredArray;
 pub use writer::{ReadSeek, Writer};

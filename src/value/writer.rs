@@ -260,6 +260,19 @@ impl Writer {
         self.bytes_of(dtype, shape, order, &array.to_bytes()?)
     }
 
+    /// Adds an array that was staged before, in this store.
+    pub(super) fn staged(&mut self, array: &StoredArray, staged: Staged) -> Result<Tree> {
+        let place = match self.find(staged.blob)? {
+            Some(place) => place,
+            None => self.hold(staged)?,
+        };
+        Ok(Tree::Array(self.push_blob(array.dtype(), array.shape().to_vec(), array.order(), place)))
+    }
+
+    pub(super) fn store(&self) -> &Store {
+        &self.store
+    }
+
     fn small_array(&mut self, dtype: DType, shape: &[u64], order: Order, len: u64, reader: impl Read) -> Result<Tree> {
         let mut bytes = Vec::new();
         reader.take(len + 1).read_to_end(&mut bytes).at("read", "the input")?;
@@ -462,7 +475,7 @@ fn check_rank(shape: &[u64]) -> Result<()> {
     if size <= limit { Ok(()) } else { Err(Error::TooLarge { what: "the number of dimensions", size, limit }) }
 }
 
-fn expected_len(dtype: DType, shape: &[u64]) -> Result<u64> {
+pub(super) fn expected_len(dtype: DType, shape: &[u64]) -> Result<u64> {
     check_rank(shape)?;
     byte_len(dtype, shape).ok_or(Error::TooLarge { what: "the array", size: u64::MAX, limit: i64::MAX as u64 })
 }

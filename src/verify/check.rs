@@ -13,6 +13,7 @@ use crate::format::head::{BlobRef, EntryId};
 use crate::key::Key;
 use crate::layout::{self, Rel};
 use crate::store::{Manifest, Store};
+use crate::threads;
 
 #[expect(clippy::disallowed_types, reason = "files that `disk` opened")]
 type File = std::fs::File;
@@ -156,7 +157,7 @@ impl Check<'_> {
 
     /// Hashes every blob; returns those that are damaged.
     fn blobs(&self, blobs: &[BlobRef]) -> HashSet<Digest> {
-        let judged: Vec<Option<Digest>> = blobs.par_iter().map(|blob| self.blob(blob)).collect();
+        let judged: Vec<Option<Digest>> = threads::spread(|| blobs.par_iter().map(|blob| self.blob(blob)).collect());
         judged.into_iter().flatten().collect()
     }
 
@@ -212,23 +213,25 @@ impl Check<'_> {
     }
 
     fn entries(&self, damaged: &HashSet<Digest>) -> Result<()> {
-        (0..=u8::MAX).into_par_iter().try_for_each(|shard| {
-            let rel = layout::entry_shard(shard);
-            for file in self.list(&rel)? {
-                match layout::parse_entry(shard, &file) {
-                    None => {
-                        self.problem(
-                            ProblemKind::Stray,
-                            &rel.child(&file),
-                            "not named like an entry of this directory",
-                            Vec::new(),
-                        );
-                    }
-                    Some(key) => self.entry(&key, damaged)?,
+        threads::spread(|| (0..=u8::MAX).into_par_iter().try_for_each(|shard| self.entries_in(shard, damaged)))
+    }
+
+    fn entries_in(&self, shard: u8, damaged: &HashSet<Digest>) -> Result<()> {
+        let rel = layout::entry_shard(shard);
+        for file in self.list(&rel)? {
+            match layout::parse_entry(shard, &file) {
+                None => {
+                    self.problem(
+                        ProblemKind::Stray,
+                        &rel.child(&file),
+                        "not named like an entry of this directory",
+                        Vec::new(),
+                    );
                 }
+                Some(key) => self.entry(&key, damaged)?,
             }
-            Ok(())
-        })
+        }
+        Ok(())
     }
 
     fn entry(&self, key: &Key, damaged: &HashSet<Digest>) -> Result<()> {

@@ -1,6 +1,5 @@
 //! Limits hold, whoever puts; what is removed is what the policy says, and never what came just now.
 
-use std::path::Path;
 use std::time::Duration;
 
 use ndarray::Array1;
@@ -186,8 +185,6 @@ fn a_lost_or_damaged_ledger_costs_nothing_but_a_count() {
     assert_eq!(names(&store), ["d"], "the collector counted, so the limit holds again");
 }
 
-/// The environment variable that tells the child of the next test where the store is.
-const STORE: &str = "NDSTASH_TEST_STORE";
 const PUTS: usize = 2500;
 const LIMIT: usize = 2 << 20;
 /// The largest value, manifest included. Each of four processes may have two in flight: one that is being put, and one
@@ -197,7 +194,7 @@ const LARGEST: usize = 65 * KIB;
 #[test]
 #[ignore = "a process of the next test"]
 fn one_that_puts() {
-    let store = Store::open(std::env::var_os(STORE).unwrap()).unwrap();
+    let store = Store::open(Child::room()).unwrap();
     let process = u64::from(std::process::id());
     let mut noise = Noise::new(process);
     for n in 0..PUTS {
@@ -215,7 +212,7 @@ fn after_10000_puts_with_heavy_sharing_by_four_processes_the_store_is_within_its
     let dir = Dir::new();
     let store = dir.open(&StoreOptions::new().inline_limits(0, 0));
     limited(&store, LIMIT, Policy::Lru);
-    let child = || Child::again("evict::one_that_puts").env(STORE, Path::new(store.path())).spawn();
+    let child = || Child::alone("evict::one_that_puts", store.path()).spawn();
     let mut children: Vec<_> = (0..4).map(|_| child()).collect();
     let most = (LIMIT + 2 * 4 * LARGEST) as u64;
     let (mut looks, mut peak, mut least) = (0, 0, u64::MAX);

@@ -18,11 +18,14 @@ mod cli; // the program itself, run as a user runs it
 mod damage; // every byte flipped, every file cut at every length
 mod entries; // put, get, remove, rename, copy, list, labels; no half changes, none lost
 mod evict; // limits hold, and what goes is what the policy says
+mod fork; // a forked child keeps none of its parent's locks, and works for itself
 mod gc; // exactly what no entry names is removed, beside others, or nothing
 mod golden; // the vectors of tests/vectors
 mod keys; // equal calls have equal keys, in every order, layout, process and program, and others have not
 mod large; // more than 4 GiB, for the release check
 mod limits; // what is too large, too deep or too much is refused
+mod merge; // another store's entries are taken over, each blob checked, damage left behind
+mod produce; // results made in place or row by row, and nothing of them left if they are dropped
 mod property; // random histories against a plain map
 mod reader; // tools/read_store.py and the library agree
 mod values; // any serde value, its arrays taken out wherever they lie

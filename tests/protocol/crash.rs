@@ -3,11 +3,11 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::Mutex;
+use std::sync::{Arc, LazyLock, Mutex};
 
 use ndstash::seam::{Flow, Seam, Step, Verb, Watch};
-use ndstash::{GcOptions, Result, Store, VerifyOptions};
+use ndstash::{GcOptions, MergeOptions, Result, Store, VerifyOptions};
+use tempfile::TempDir;
 
 use crate::bench::{array, assert_clean, blob_path, create, damage, digest, hold, leftovers, options, temp_dir, value};
 
@@ -119,6 +119,34 @@ const CASES: &[Case] = &[
         damaged: true,
     },
     Case {
+        name: "produce",
+        prepare: |store| hold(store, "grown", 3),
+        act: |store| {
+            let mut made = store.create_array::<u32, _>(100)?;
+            made.assign(&array(1));
+            made.put("made")?;
+            let mut grown = store.append_array::<u32, _>(())?;
+            grown.extend(&array(2))?;
+            grown.put("grown").map(drop)
+        },
+        check: |store, done, at| {
+            old_or_new(store, "made", None, Some(1), done, at);
+            old_or_new(store, "grown", Some(3), Some(2), done, at);
+        },
+        damaged: false,
+    },
+    Case {
+        name: "merge",
+        prepare: |store| hold(store, "ours", 1),
+        act: |store| store.merge(source(), &MergeOptions::new().replace(true)).map(drop),
+        check: |store, done, at| {
+            old_or_new(store, "ours", Some(1), Some(4), done, at);
+            old_or_new(store, "theirs", None, Some(5), done, at);
+            old_or_new(store, "theirs too", None, Some(5), done, at);
+        },
+        damaged: false,
+    },
+    Case {
         name: "remove",
         prepare: |store| hold(store, "a", 1),
         act: |store| store.remove("a").map(drop),
@@ -190,6 +218,19 @@ const CASES: &[Case] = &[
         damaged: true,
     },
 ];
+
+/// A store to merge from, the same for all.
+fn source() -> &'static Store {
+    static SOURCE: LazyLock<(TempDir, Store)> = LazyLock::new(|| {
+        let dir = temp_dir();
+        let store = create(&dir.path().join("source"));
+        for (name, seed) in [("ours", 4), ("theirs", 5), ("theirs too", 5)] {
+            hold(&store, name, seed);
+        }
+        (dir, store)
+    });
+    &SOURCE.1
+}
 
 /// What dead processes leave: a private directory, a journal, a blob in the trash.
 fn leave_remains(store: &Path) {
@@ -263,6 +304,16 @@ fn replace_stopped_anywhere_leaves_the_old_value_or_the_new() {
 #[test]
 fn put_over_a_suspect_blob_stopped_anywhere_leaves_both_values() {
     sweep("put over a suspect blob");
+}
+
+#[test]
+fn a_result_whose_production_is_stopped_anywhere_is_there_or_not() {
+    sweep("produce");
+}
+
+#[test]
+fn merge_stopped_anywhere_leaves_each_entry_old_or_new() {
+    sweep("merge");
 }
 
 #[test]
