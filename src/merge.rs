@@ -284,7 +284,7 @@ impl Merge<'_> {
         let key = info.key();
         let body = Store::encode(&info.body, &key)?;
         let new: u64 = staged.iter().filter(|staged| staged.is_new()).map(|staged| staged.blob.len).sum();
-        let sequence = self.into.register_put(new + info.manifest_bytes());
+        let sequence = self.into.register_put(new + info.manifest_bytes())?;
         let facts = Facts { sequence, ..info.head.facts };
         let outcome =
             self.into.commit(Commit { key, facts, body, blobs: Blobs::Staged(staged), expect, remove: None })?;

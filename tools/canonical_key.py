@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes the keys of calls. Written from blobs-format.md alone, without a look at the library.
+"""Makes the keys of calls. Independent of the library: blobs-format.md section 6 says all that it needs.
 
 That is its purpose: keys that this file makes, the text describes. Numbers in brackets are sections of that text.
 It needs the package `blake3` besides the standard library. NumPy arrays and scalars are taken if they are given.

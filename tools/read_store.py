@@ -2,7 +2,8 @@
 """Reads an ndstash store. Written from blobs-format.md alone, without a look at the library.
 
 That is its purpose: what this file can read, the text describes. Numbers in brackets are sections of that text.
-It takes no lock, changes nothing in the store, and needs the package `blake3` besides the standard library.
+It takes no lock, changes nothing in the store, and needs the package `blake3` besides the standard library. Compressed
+manifests need zstd as well: that of Python 3.14, or the package `zstandard` or `backports.zstd`.
 MessagePack is decoded here and not by a package: the text tells float 32 from float 64 and limits nesting and
 counts, a repeated key of the body has to be seen, and keys may be any trees; the package does none of the five.
 """
@@ -11,6 +12,7 @@ import argparse
 import contextlib
 import datetime
 import errno
+import importlib
 import json
 import math
 import os
@@ -32,19 +34,31 @@ NESTING_MAX = 64
 VALUES_MAX = 4000000
 NAME_MAX = 1024
 BYTES_END = 1 << 63
-TIME_MIN, TIME_END = -(1 << 63), 1 << 63
+NEVER = (1 << 63) - 1
 NAME_CONTEXT = "ndstash 0 entry name"
 
 HEAD_MAGIC = b"\x89ndstash"
-# magic, version, codec, reserved, key, id, boot id, body length, blob count, reserved, body checksum
-HEAD = struct.Struct("<8sIB3s32s16s16sQI4s32s")
+# magic, version, codec, flags, reserved, key, id, boot id, body length, blob count, reserved, body checksum,
+# sequence number, created, expires, compute time
+HEAD = struct.Struct("<8sIBB2s32s16s16sQI4s32sQqqQ")
 BLOB = struct.Struct("<32sQ")
 DIGEST_SIZE = 32
-CODEC_PLAIN = 0
+FLAG_PINNED = 0x01
+CODEC_PLAIN, CODEC_ZSTD = 0, 1
+ZSTD_MAGIC = bytes.fromhex("28b52ffd")
+ZSTD_WINDOW_LOG = 26
 MANIFEST_MAX = HEAD.size + BLOBS_MAX * BLOB.size + DIGEST_SIZE + BODY_MAX
 
 FRAME_MAGIC = b"NDJ0"
 FRAME_START = struct.Struct("<4sI")
+
+LEDGER_MAGIC = b"NDL0\0\0\0\0"
+LEDGER = struct.Struct("<8s7Q8s")
+LEDGER_FIELDS = ("sequence", "bytes", "entries", "counted_bytes", "counted_entries", "culled", "culled_before")
+
+ENCODING_TREE = "tree"
+ENCODING_MAX = 64
+ENCODING_CHARS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._")
 
 BLOB_MODE = 0o444
 BLOB_TIME_NS = 315532800 * 10**9
@@ -86,13 +100,16 @@ SETTINGS = {
     "features": {"compatible": list, "read_only": list, "incompatible": list},
     "arrays": {"inline_max": int, "inline_total": int},
     "access": {"shared": bool},
+    "limits": {"bytes": int, "entries": int, "age": int, "policy": str},
 }
+POLICIES = ("lru", "lfu", "oldest", "cost")
 KNOWN_FEATURES = frozenset()
 
 SHARDS = tuple(f"{i:02x}" for i in range(256))
-DIRECTORIES = ("blobs", "entries", "keylocks", "tmp", "trash", "quarantine")
+DIRECTORIES = ("blobs", "entries", "keylocks", "flights", "tmp", "trash", "quarantine")
 FILES = (
     "ndstash.toml", "CACHEDIR.TAG", ".gitignore", "gate.lock", "turnstile.lock", "collector.lock", "journal", "reserve",
+    "ledger", "counters",
 )
 
 
@@ -118,6 +135,18 @@ class NoEntry(LookupError):
     """Nothing is filed under the key."""
 
 
+class MissingPackage(Exception):
+    """The file may be sound; this Python has nothing that could tell."""
+
+    def __init__(self, what, packages):
+        super().__init__(what, packages)
+        self.what, self.packages, self.path = what, packages, None
+
+    def __str__(self):
+        where = f"{shown(self.path)}: " if self.path else ""
+        return f"{where}{self.what} cannot be read: it needs {self.packages}"
+
+
 def shown(text):
     """Text from disk on one line of ASCII, so that a name cannot forge a line of a report."""
     return "".join(c if " " <= c <= "~" else c.encode("unicode_escape").decode("ascii") for c in text)
@@ -141,7 +170,7 @@ def in_file(path):
     """Adds the file to an error of a parser, which sees only bytes."""
     try:
         yield
-    except FormatError as error:
+    except (FormatError, MissingPackage) as error:
         error.path = error.path or path
         raise
 
@@ -214,13 +243,16 @@ def check_setting(table, key, value):
         need(all(type(item) is str for item in value), field, "strings", value)
     if wanted is int:
         need(0 <= value < BYTES_END, field, "an unsigned integer below 2^63", value)
+    if wanted is str:
+        need(value in POLICIES, field, f"one of {', '.join(POLICIES)}", value)
 
 
 def fill_settings(table):
     features = {name: list(table.get("features", {}).get(name, [])) for name in SETTINGS["features"]}
     arrays = {"inline_max": 65536, "inline_total": 262144} | table.get("arrays", {})
     access = {"shared": False} | table.get("access", {})
-    return {"format": table["format"], "features": features, "arrays": arrays, "access": access}
+    limits = {"bytes": None, "entries": None, "age": None, "policy": "lru"} | table.get("limits", {})
+    return {"format": table["format"], "features": features, "arrays": arrays, "access": access, "limits": limits}
 
 
 # ---------------------------------------------------------------- the head of a manifest [5.3]
@@ -233,6 +265,11 @@ class Head:
     boot_id: bytes
     body_length: int
     body_digest: bytes
+    sequence: int
+    created: int  # nanoseconds since 1970
+    expires: int | None  # likewise; None is never
+    compute_ns: int
+    pinned: bool
     blobs: tuple  # of (digest, length)
 
     @property
@@ -244,24 +281,83 @@ def read_head(data):
     """The head that `data` begins with. The codec is handed on unjudged: a collector must not look at it."""
     least = HEAD.size + DIGEST_SIZE
     need(len(data) >= least, "head", f"at least {least} bytes", f"{len(data)} bytes")
-    magic, version, codec, gap, key, id_, boot, length, count, gap2, body_digest = HEAD.unpack_from(data)
+    fields = HEAD.unpack_from(data)
+    magic, version, codec, flags, gap, key, id_, boot, length, count, gap2, body_digest, sequence, *times = fields
     need(magic == HEAD_MAGIC, "magic", HEAD_MAGIC.hex(), magic.hex())
     need(version == VERSION, "format version", f"version {VERSION}", f"version {version}")
     need(count <= BLOBS_MAX, "number of blobs", f"at most {BLOBS_MAX}", count)
-    end = HEAD.size + BLOB.size * count
+    check_head_sum(data, HEAD.size + BLOB.size * count)
+    need(not any(gap) and not any(gap2), "reserved bytes", "zeros", f"{gap.hex()} and {gap2.hex()}")
+    need(flags & ~FLAG_PINNED == 0, "flags", "zeros in reserved bits", f"{flags:#04x}")
+    need(length <= BODY_MAX, "length of the body", f"at most {BODY_MAX}", length)
+    blobs = tuple(BLOB.iter_unpack(data[HEAD.size:HEAD.size + BLOB.size * count]))
+    check_ascending(blobs)
+    created, expires, compute_ns = times
+    expires = None if expires == NEVER else expires
+    pinned = bool(flags & FLAG_PINNED)
+    return Head(codec, key, id_, boot, length, body_digest, sequence, created, expires, compute_ns, pinned, blobs)
+
+
+def check_head_sum(data, end):
     need(len(data) >= end + DIGEST_SIZE, "head", f"{end + DIGEST_SIZE} bytes", f"{len(data)} bytes")
     checksum, sealed = blake3(data[:end]).digest(), bytes(data[end:end + DIGEST_SIZE])
     need(checksum == sealed, "checksum of the head", sealed.hex(), checksum.hex())
-    need(not any(gap) and not any(gap2), "reserved bytes", "zeros", f"{gap.hex()} and {gap2.hex()}")
-    need(length <= BODY_MAX, "length of the body", f"at most {BODY_MAX}", length)
-    blobs = tuple(BLOB.iter_unpack(data[HEAD.size:end]))
-    check_ascending(blobs)
-    return Head(codec, key, id_, boot, length, body_digest, blobs)
 
 
 def check_ascending(blobs):
     for (left, _), (right, _) in zip(blobs, blobs[1:]):
         need(left < right, "order of blobs", f"a digest above {left.hex()}", right.hex())
+
+
+# ---------------------------------------------------------------- the codec of a body [5.3]
+
+def unpack_body(raw, codec):
+    """The body as MessagePack. What a frame makes of itself is cut off at the limit, not measured afterwards."""
+    need(codec in (CODEC_PLAIN, CODEC_ZSTD), "codec", f"{CODEC_PLAIN} or {CODEC_ZSTD}", f"{codec}")
+    if codec == CODEC_PLAIN:
+        return raw
+    # What begins otherwise may still be a frame for a decoder: a skippable one, or one of a time before the RFC.
+    need(raw[:4] == ZSTD_MAGIC, "zstd frame, magic", ZSTD_MAGIC.hex(), bytes(raw[:4]).hex())
+    with_stdlib = imported("compression.zstd") or imported("backports.zstd")
+    if with_stdlib is not None:
+        return unzstd_stdlib(with_stdlib, bytes(raw))
+    with_package = imported("zstandard")
+    if with_package is not None:
+        return unzstd_package(with_package, bytes(raw))
+    raise MissingPackage("a compressed manifest", "Python 3.14 or `pip install zstandard`")
+
+
+def imported(name):
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        return None
+
+
+def unzstd_stdlib(zstd, raw):
+    """One whole frame by `compression.zstd`, or by its twin for older Pythons."""
+    unpacker = zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: ZSTD_WINDOW_LOG})
+    try:
+        body = unpacker.decompress(raw, max_length=BODY_MAX + 1)
+    except zstd.ZstdError as error:
+        raise FormatError("zstd frame", "a frame of RFC 8878 without a dictionary", clip(str(error))) from None
+    need(len(body) <= BODY_MAX, "body", f"at most {BODY_MAX} bytes", "more")
+    need(unpacker.eof, "zstd frame", "a whole frame", "a part of one")
+    need(not unpacker.unused_data, "zstd frame", "nothing behind it", f"{len(unpacker.unused_data)} bytes")
+    return body
+
+
+def unzstd_package(zstd, raw):
+    """One whole frame by the package `zstandard`, which takes as much memory as a frame says it needs, or the limit."""
+    try:
+        size = zstd.get_frame_parameters(raw).content_size
+        known = size not in (zstd.CONTENTSIZE_UNKNOWN, zstd.CONTENTSIZE_ERROR)
+        need(not known or size <= BODY_MAX, "body", f"at most {BODY_MAX} bytes", f"{size} bytes")
+        unpacker = zstd.ZstdDecompressor(max_window_size=1 << ZSTD_WINDOW_LOG)
+        return unpacker.decompress(raw, max_output_size=BODY_MAX, allow_extra_data=False)
+    except zstd.ZstdError as error:
+        raise FormatError("zstd frame", "one frame of RFC 8878 without a dictionary, "
+                          f"of at most {BODY_MAX} bytes, and nothing behind it", clip(str(error))) from None
 
 
 # ---------------------------------------------------------------- MessagePack
@@ -473,14 +569,16 @@ class Array:
 @dataclass(frozen=True)
 class Body:
     name: str | None
-    created: int
+    encoding: str
     tags: list
     meta: Map
+    origin: dict | None
     arrays: list
     value: object
 
 
-BODY_KEYS = ("name", "created", "tags", "meta", "arrays", "value")
+BODY_KEYS = ("name", "encoding", "tags", "meta", "origin", "arrays", "value")
+ORIGIN_KEYS = ("namespace", "function", "version", "key", "host", "user")
 ARRAY_KEYS = ("dtype", "shape", "order", "data")
 
 
@@ -494,9 +592,19 @@ def read_body(data, blobs):
     fields["arrays"] = [read_array(item, i, blobs) for i, item in enumerate(fields["arrays"])]
     for ref in refs_of(fields["meta"]):
         raise FormatError("meta", "a tree without arrays", clip(ref))
-    for ref in refs_of(fields["value"]):
-        check_ref(ref, fields["arrays"])
+    if fields["origin"] is not None:
+        fields["origin"] = read_origin(fields["origin"])
+        check_refs("origin.key", fields["origin"]["key"], fields["arrays"])
+    check_refs("value", fields["value"], fields["arrays"])
     return Body(**fields)
+
+
+def read_origin(value):
+    fields = fields_of(value, ORIGIN_KEYS, "origin")
+    need(type(fields["namespace"]) is str, "origin.namespace", "a string", fields["namespace"])
+    for name in ("function", "version", "host", "user"):
+        need(fields[name] is None or type(fields[name]) is str, f"origin.{name}", "a string or nil", fields[name])
+    return fields
 
 
 def fields_of(value, names, field):
@@ -512,11 +620,12 @@ def fields_of(value, names, field):
 
 
 def check_entry_fields(fields):
-    name, created, tags, meta = (fields[key] for key in BODY_KEYS[:4])
+    name, encoding, tags, meta = (fields[key] for key in BODY_KEYS[:4])
     need(name is None or type(name) is str, "name", "a string or nil", name)
     if name is not None:
         check_name(name)
-    need(type(created) is int and TIME_MIN <= created < TIME_END, "created", "an integer of 64 bits", created)
+    need(type(encoding) is str and 1 <= len(encoding) <= ENCODING_MAX and ENCODING_CHARS.issuperset(encoding),
+         "encoding", f"1 to {ENCODING_MAX} ASCII letters, digits, -, ., _", encoding)
     need(type(tags) is list and all(type(t) is str for t in tags), "tags", "an array of strings", tags)
     need(isinstance(meta, Map), "meta", "a map", type(meta).__name__)
     need(all(type(k) is str for k, _ in meta.pairs), "meta", "keys that are strings", [k for k, _ in meta.pairs])
@@ -576,12 +685,12 @@ def refs_of(tree):
             stack.extend(part for pair in item.pairs for part in pair)
 
 
-def check_ref(ref, arrays):
-    need(ref.index < len(arrays), "value", f"an index below {len(arrays)}", f"{ref.index}")
-    if ref.kind == EXT_BYTES:
+def check_refs(field, tree, arrays):
+    for ref in refs_of(tree):
+        need(ref.index < len(arrays), field, f"an index below {len(arrays)}", f"{ref.index}")
         array = arrays[ref.index]
-        like = (array.dtype, len(array.shape)) == ("uint8", 1)
-        need(like, "value", f"a byte string of uint8 and one dimension at arrays[{ref.index}]",
+        like = ref.kind != EXT_BYTES or (array.dtype, len(array.shape)) == ("uint8", 1)
+        need(like, field, f"a byte string of uint8 and one dimension at arrays[{ref.index}]",
              f"{array.dtype} and {len(array.shape)} dimensions")
     if ref.kind == EXT_SEQUENCE:
         rank = len(arrays[ref.index].shape)
@@ -599,6 +708,11 @@ class Entry:
     def label(self):
         return self.body.name if self.body.name is not None else self.head.key.hex()
 
+    @property
+    def is_plain(self):
+        """Whether the tree is the value. If not, the value is not ours to hand out."""
+        return self.body.encoding == ENCODING_TREE
+
 
 def read_manifest_head(data, key):
     """The head of a whole file, with the checks that need the file's length and name."""
@@ -613,8 +727,7 @@ def read_manifest_body(data, head):
     raw = data[head.size:]
     checksum = blake3(raw).digest()
     need(checksum == head.body_digest, "checksum of the body", head.body_digest.hex(), checksum.hex())
-    need(head.codec == CODEC_PLAIN, "codec", f"{CODEC_PLAIN}", f"{head.codec}")
-    body = read_body(raw, head.blobs)
+    body = read_body(unpack_body(raw, head.codec), head.blobs)
     if body.name is not None:
         derived = key_of_name(body.name)
         need(derived == head.key, "key", f"{derived.hex()}, derived from the name {clip(body.name)}", head.key.hex())
@@ -644,6 +757,20 @@ def read_frame(data, at):
     checksum, sealed = blake3(data[at:end]).digest(), bytes(data[end:end + DIGEST_SIZE])
     need(checksum == sealed, f"{field}, checksum", sealed.hex(), checksum.hex())
     return [bytes(data[i:i + DIGEST_SIZE]) for i in range(start, end, DIGEST_SIZE)], end + DIGEST_SIZE
+
+
+# ---------------------------------------------------------------- ledger [5.6]
+
+def read_ledger(data):
+    """The numbers of a ledger. A damaged one is refused here; whoever uses one takes zeros instead."""
+    if not data:
+        return dict.fromkeys(LEDGER_FIELDS, 0)
+    need(len(data) >= LEDGER.size, "length", f"{LEDGER.size} bytes", f"{len(data)} bytes")
+    magic, *numbers, sealed = LEDGER.unpack_from(data)
+    need(magic == LEDGER_MAGIC, "magic", LEDGER_MAGIC.hex(), magic.hex())
+    checksum = blake3(data[:LEDGER.size - len(sealed)]).digest()[:len(sealed)]
+    need(checksum == sealed, "checksum", sealed.hex(), checksum.hex())
+    return dict(zip(LEDGER_FIELDS, numbers))
 
 
 # ---------------------------------------------------------------- elements [5.5]
@@ -785,6 +912,16 @@ class Store:
             data = self.manifest(key)
             return read_manifest_body(data, read_manifest_head(data, key))
 
+    def ledger(self):
+        """The numbers of the ledger: zeros for one that is missing, None for one that is damaged."""
+        try:
+            with open_regular(self.path("ledger")) as file:
+                return read_ledger(file.read(LEDGER.size))
+        except FileNotFoundError:
+            return read_ledger(b"")
+        except FormatError:
+            return None
+
     def find(self, wanted):
         """The key for a name or for 64 hex digits. A name that looks like a key is tried as a name first."""
         with contextlib.suppress(FormatError):
@@ -900,15 +1037,26 @@ def path_part(key, place):
 
 def entry_json(entry):
     body, head = entry.body, entry.head
+    value = {"value": as_json(body.value, body.arrays)} if entry.is_plain else {}
     return {
         "key": head.key.hex(),
         "name": body.name,
         "id": head.id.hex(),
-        "created": body.created,
+        "encoding": body.encoding,
+        "sequence": head.sequence,
+        "created": head.created,
+        "expires": head.expires,
+        "compute_ns": head.compute_ns,
+        "pinned": head.pinned,
         "tags": body.tags,
         "meta": map_as_json(body.meta, body.arrays),
-        "value": as_json(body.value, body.arrays),
-    }
+        "origin": origin_json(body),
+    } | value
+
+
+def origin_json(body):
+    origin = body.origin
+    return None if origin is None else origin | {"key": as_json(origin["key"], body.arrays)}
 
 
 # ---------------------------------------------------------------- verify
@@ -928,6 +1076,7 @@ class Verifier:
         yield from self.blobs()
         yield from self.missing()
         yield from self.journal()
+        yield from self.ledger()
         yield from self.leftovers()
 
     def shards(self, kind, judge):
@@ -1040,19 +1189,24 @@ class Verifier:
         count = sum(map(len, frames))
         yield "note", f"{place}: {len(frames)} frames, {count} digests: a collector runs or died"
 
+    def ledger(self):
+        if self.store.ledger() is None:
+            yield "note", "ledger: damaged: the next put begins a new one"
+
     def leftovers(self):
         for name in sorted(os.listdir(self.store.root)):
             if name not in FILES and name not in DIRECTORIES:
                 yield "note", f"{shown(name)}: unknown name"
         for kind in ("blobs", "entries", "keylocks"):
-            yield from self.listing(kind, "unknown name", skip=SHARDS)
+            yield from self.listing(kind, "unknown name", skip=SHARDS.__contains__)
+        yield from self.listing("flights", "unknown name", skip=is_hex_name)
         yield from self.listing("tmp", "private files of a live process, or left by a dead one")
         yield from self.listing("trash", "left by a collector")
         yield from self.listing("quarantine", "kept for people")
 
-    def listing(self, name, what, skip=()):
+    def listing(self, name, what, skip=lambda _: False):
         try:
-            found = sorted(set(os.listdir(self.store.path(name))) - set(skip))
+            found = sorted(item for item in os.listdir(self.store.path(name)) if not skip(item))
         except FileNotFoundError:
             yield "note", f"{name}: expected a directory, found nothing"
             return
@@ -1094,13 +1248,21 @@ def command_list(store, args):
 
 def print_entry(item):
     name = json.dumps(item["name"]) if item["name"] is not None else "(no name)"
-    created = datetime.datetime.fromtimestamp(item["created"] // 10**9, datetime.timezone.utc)
     print(f"{item['key']}  {name}")
-    print(f"  id       {item['id']}")
-    print(f"  created  {created:%Y-%m-%dT%H:%M:%SZ} ({item['created']} ns)")
     for field, content in item.items():
-        if field not in ("key", "name", "id", "created"):
-            print(f"  {field:<8} {json.dumps(content)}")
+        if field in ("created", "expires") and content is not None:
+            print(f"  {field:<10} {moment(content)} ({content} ns)")
+        elif field not in ("key", "name"):
+            print(f"  {field:<10} {json.dumps(content)}")
+
+
+def moment(ns):
+    return f"{datetime.datetime(1970, 1, 1) + datetime.timedelta(seconds=ns // 10**9):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def command_about(store, _args):
+    print(json.dumps({"settings": store.settings, "ledger": store.ledger()}, indent=2))
+    return 0
 
 
 def command_show(store, args):
@@ -1108,7 +1270,7 @@ def command_show(store, args):
         item = entry_json(entry)
         item["boot_id"] = entry.head.boot_id.hex()
         item["blobs"] = [{"digest": d.hex(), "bytes": n} for d, n in entry.head.blobs]
-        item["elements"] = dict(small_elements(store, entry, files))
+        item["elements"] = dict(small_elements(store, entry, files)) if entry.is_plain else {}
     if args.json:
         print(json.dumps(item, indent=2))
     else:
@@ -1135,6 +1297,8 @@ def command_verify(store, _args):
 
 def command_export(store, args):
     with store.opened(store.find(args.entry)) as (entry, files):
+        with in_file(store.place("entries", entry.head.key)):
+            need(entry.is_plain, "encoding", ENCODING_TREE, entry.body.encoding)
         os.makedirs(args.directory, exist_ok=True)
         index = {}
         for path, ref in walk(entry.body.value):
@@ -1219,6 +1383,8 @@ def parser():
     top = argparse.ArgumentParser(prog="read_store.py", description="Independent reader of an ndstash store.")
     top.add_argument("store")
     commands = top.add_subparsers(dest="command", required=True)
+    about = commands.add_parser("about", help="settings and ledger, as JSON")
+    about.set_defaults(run=command_about)
     listing = commands.add_parser("list", help="every entry")
     listing.add_argument("--json", action="store_true")
     listing.set_defaults(run=command_list)
@@ -1255,7 +1421,7 @@ def main(argv=None):
     except (FormatError, NoEntry) as error:
         complain(error)
         return 1
-    except OSError as error:
+    except (MissingPackage, OSError) as error:
         complain(error)
         return 2
 

@@ -113,7 +113,7 @@ impl Store {
             let id = manifest.head.id;
             let facts = match remove {
                 true => manifest.head.facts,
-                false => Facts { sequence: self.register_put(manifest.head.manifest_len()), ..manifest.head.facts },
+                false => Facts { sequence: self.register_put(manifest.head.manifest_len())?, ..manifest.head.facts },
             };
             let commit = Commit {
                 key: target,

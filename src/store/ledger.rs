@@ -1,7 +1,10 @@
 //! The store's side of the ledger: sequence numbers, and how much was put since somebody counted.
 
+use std::io::Read;
+
 use super::Store;
-use crate::disk;
+use crate::disk::{self, Positioned};
+use crate::error::Result;
 use crate::format::ledger::Ledger;
 use crate::layout;
 
@@ -10,14 +13,18 @@ impl Store {
     ///
     /// A ledger that cannot be written, or was lost or damaged, is no reason to fail: numbers are never below the clock,
     /// so they go on ascending without it, as long as the clock does.
-    pub(crate) fn register_put(&self, bytes: u64) -> u64 {
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`](crate::error::Error::Unsupported) if the handle may not write.
+    pub(crate) fn register_put(&self, bytes: u64) -> Result<u64> {
+        self.check_writable()?;
         let now = disk::now_ns().cast_unsigned();
         let moved = self.amend_ledger(|ledger| {
             ledger.sequence = now.max(ledger.sequence.saturating_add(1));
             ledger.bytes = ledger.bytes.saturating_add(bytes);
             ledger.entries = ledger.entries.saturating_add(1);
         });
-        moved.map_or(now, |ledger| ledger.sequence)
+        Ok(moved.map_or(now, |ledger| ledger.sequence))
     }
 
     /// Changes the ledger under its lock and returns it as it is then; `None` if it cannot be written.
@@ -43,7 +50,12 @@ impl Store {
 
     /// The ledger as it is; that of a new store if it cannot be read.
     pub(crate) fn ledger(&self) -> Ledger {
-        let bytes = self.root().read(&layout::LEDGER, Ledger::LEN as u64).ok().flatten().unwrap_or_default();
-        Ledger::parse(&bytes).unwrap_or_default()
+        let read = || {
+            let file = self.root().open_file(&layout::LEDGER).ok()??;
+            let mut bytes = Vec::new();
+            Positioned::new(&file).take(Ledger::LEN as u64).read_to_end(&mut bytes).ok()?;
+            Ledger::parse(&bytes).ok()
+        };
+        read().unwrap_or_default()
     }
 }

@@ -405,7 +405,7 @@ impl Writer {
         let name = address.name().map(str::to_owned);
         let body = Body { name, encoding, tags: labels.tags, meta: labels.meta, origin, arrays, value };
         let body = Store::encode(&body, &key)?;
-        let sequence = store.register_put(shared.new_bytes + Head::len(staged.len()) + body.bytes.len() as u64);
+        let sequence = store.register_put(shared.new_bytes + Head::len(staged.len()) + body.bytes.len() as u64)?;
         let facts =
             Facts { sequence, created: disk::now_ns(), expires: labels.expires, compute_ns, pinned: labels.pinned };
         let commit = Commit { key, facts, body, blobs: Blobs::Staged(staged), expect, remove: None };

@@ -284,7 +284,10 @@ fn features_allow_all_or_reading_or_nothing() {
 #[test]
 fn a_store_that_was_half_made_is_completed() {
     let whole = Dir::new();
-    whole.store();
+    // The first put makes the ledger.
+    put(&whole.store(), "x", 1);
+    whole.store().remove("x").unwrap();
+    whole.store().gc(&GcOptions::new()).unwrap();
     let names = |dir: &Dir| -> Vec<PathBuf> {
         let found = WalkDir::new(dir.path()).sort_by_file_name().into_iter().map(Result::unwrap);
         found.map(|entry| entry.path().strip_prefix(dir.path()).unwrap().to_owned()).collect()
@@ -364,7 +367,7 @@ fn a_private_store_is_closed_to_others_and_a_shared_one_open_to_its_group() {
             let name = entry.path().strip_prefix(dir.path()).unwrap().to_str().unwrap();
             let expected = if entry.file_type().is_dir() {
                 dir_mode
-            } else if LOCKS.contains(&name) || name.starts_with("keylocks") || name == "reserve" {
+            } else if LOCKS.contains(&name) || name.starts_with("keylocks") || ["reserve", "ledger"].contains(&name) {
                 lock_mode
             } else {
                 0o444

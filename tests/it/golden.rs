@@ -85,6 +85,7 @@ fn manifests_say_what_they_always_said() {
         let entry = store.entry(key).unwrap().unwrap();
         assert_eq!(entry.name(), item["name"].as_str(), "{what}");
         assert_eq!(entry.created(), item["created"].as_i64().unwrap(), "{what}");
+        facts_are_as_listed(&entry, item, what);
         assert_eq!(entry.tags(), item["tags"].as_array().unwrap().as_slice(), "{what}");
         assert_eq!(entry.meta().len(), keys_of(&item["meta"]), "{what}");
         let blobs: Vec<(String, usize)> =
@@ -101,6 +102,20 @@ fn manifests_say_what_they_always_said() {
     let digests = listed["manifests"].as_array().unwrap().iter().flat_map(|item| item["blobs"].as_array().unwrap());
     assert_eq!(dir.blob_names().len(), digests.count());
     assert!(verify(&store).problems.is_empty());
+}
+
+fn facts_are_as_listed(entry: &ndstash::Entry, item: &Value, what: &str) {
+    assert_eq!(entry.encoding(), item["encoding"].as_str().unwrap(), "{what}");
+    assert_eq!(entry.sequence(), item["sequence"].as_u64().unwrap(), "{what}");
+    assert_eq!(entry.expires(), item["expires"].as_i64(), "{what}");
+    assert_eq!(entry.is_pinned(), item["pinned"].as_bool().unwrap(), "{what}");
+    let compute_ns = entry.compute_time().map_or(0, |time| u64::try_from(time.as_nanos()).unwrap());
+    assert_eq!(compute_ns, item["compute_ns"].as_u64().unwrap(), "{what}");
+    let origin = &item["origin"];
+    let found = [entry.namespace(), entry.function(), entry.version(), entry.host(), entry.user()];
+    let names = ["namespace", "function", "version", "host", "user"];
+    assert_eq!(found, names.map(|name| origin[name].as_str()), "{what}");
+    assert_eq!(entry.key_parts().is_some(), !origin["key"].is_null(), "{what}");
 }
 
 fn keys_of(map: &Value) -> usize {
@@ -185,4 +200,21 @@ fn the_settings_of_the_vectors_open_a_shared_store() {
         store.put("x", &Array1::from(pattern(len))).unwrap();
         assert_eq!(store.info("x").unwrap().unwrap().arrays()[0].inline, inline, "{len}");
     }
+    let (limits, listed) = (store.limits().unwrap(), &vectors()["settings"]["limits"]);
+    let numbers = [limits.bytes, limits.entries, limits.age];
+    assert_eq!(numbers, ["bytes", "entries", "age"].map(|name| listed[name].as_u64()));
+    assert_eq!((limits.policy, &listed["policy"]), (ndstash::Policy::Cost, &"cost".into()));
+}
+
+#[test]
+fn the_ledger_of_the_vectors_is_continued() {
+    let dir = Dir::new();
+    let store = dir.store();
+    let bytes = std::fs::read(vectors_dir().join("ledger.bin")).unwrap();
+    std::fs::write(dir.inside("ledger"), &bytes).unwrap();
+    store.put("x", &Array1::from(pattern(10))).unwrap();
+    let entries = u64::from_le_bytes(std::fs::read(dir.inside("ledger")).unwrap()[24..32].try_into().unwrap());
+    assert_eq!(entries, vectors()["ledger"]["entries"].as_u64().unwrap() + 1);
+    let sequence = store.info("x").unwrap().unwrap().sequence();
+    assert!(sequence > vectors()["ledger"]["sequence"].as_u64().unwrap());
 }

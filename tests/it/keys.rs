@@ -11,8 +11,8 @@ use proptest::prelude::*;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::common::python;
 use crate::common::{Dir, assert_error, hex, noise};
-use crate::reader::python;
 
 fn key<T: Serialize + ?Sized>(value: &T) -> Key {
     CallKey::of("test", value).unwrap().key()
@@ -211,7 +211,7 @@ fn a_mapped_array_has_the_key_of_its_values() {
     let expected = key(&array);
     store.put("c", &array).unwrap();
     store.put("f", &array.t()).unwrap();
-    let map = |name: &str| store.get(name).unwrap().unwrap().array().unwrap().map::<u8, Ix2>().unwrap();
+    let map = |name: &str| store.entry(name).unwrap().unwrap().array().unwrap().map::<u8, Ix2>().unwrap();
     let mapped = map("c");
     assert!(mapped.is_mapped());
     assert_eq!(key(&mapped), expected);

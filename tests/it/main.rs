@@ -15,9 +15,11 @@ mod arrays; // every element type, rank and layout comes back, owned and mapped
 mod blobs; // equal bytes are stored once, failures leave nothing, damage heals
 #[cfg(feature = "cli")]
 mod cli; // the program itself, run as a user runs it
+mod compressed; // manifests in zstd: read back, damaged, bombs
 mod damage; // every byte flipped, every file cut at every length
 mod entries; // put, get, remove, rename, copy, list, labels; no half changes, none lost
 mod evict; // limits hold, and what goes is what the policy says
+mod facts; // what heads say of entries: order, times, pins, encodings; the ledger, limits, flights
 mod fork; // a forked child keeps none of its parent's locks, and works for itself
 mod gc; // exactly what no entry names is removed, beside others, or nothing
 mod golden; // the vectors of tests/vectors

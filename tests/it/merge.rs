@@ -59,7 +59,7 @@ fn entries_come_over_as_they_were_with_everything_they_say_of_themselves() {
     assert!(report.damaged.is_empty());
     let after = into.info("named").unwrap().unwrap();
     assert_eq!((after.name(), after.key(), after.created()), (before.name(), before.key(), before.created()));
-    assert_eq!((after.tags(), after.value(), after.arrays()), (before.tags(), before.value(), before.arrays()));
+    assert_eq!((after.tags(), after.tree(), after.arrays()), (before.tags(), before.tree(), before.arrays()));
     assert_eq!(format!("{:?}", after.meta()), format!("{:?}", before.meta()));
     assert!(into.info(key).unwrap().unwrap().name().is_none());
     let blob = here.blob(&digest(2));
@@ -240,7 +240,7 @@ fn an_entry_of_many_blobs_and_one_of_inline_arrays_come_over_whole() {
     inline.store().put("inline", &bytes_array(100, 1)).unwrap();
     assert_eq!(into.merge(&from, &MergeOptions::new()).unwrap().blobs_copied, 300);
     assert_eq!(into.merge(&inline.store(), &MergeOptions::new()).unwrap().entries_copied, 1);
-    let many = into.get("many").unwrap().unwrap();
+    let many = into.entry("many").unwrap().unwrap();
     for (i, array) in (0..).zip(many.stored_arrays()) {
         assert_eq!(array.to_array::<u32, ndarray::Ix1>().unwrap(), Array1::from_elem(50, i));
     }

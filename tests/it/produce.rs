@@ -45,7 +45,7 @@ fn table(rows: usize, columns: usize) -> Array2<f64> {
 }
 
 fn stored<A: Element, D: ndarray::Dimension>(store: &Store, name: &str) -> ndarray::Array<A, D> {
-    store.get(name).unwrap().unwrap().array().unwrap().to_array().unwrap()
+    store.entry(name).unwrap().unwrap().array().unwrap().to_array().unwrap()
 }
 
 fn assert_clean(store: &Store) {
@@ -189,7 +189,7 @@ fn small_results_lie_in_the_manifest_and_make_no_file() {
     let value = tree_map([("made", writer.sealed(made).unwrap()), ("grown", writer.sealed(grown).unwrap())]);
     let report = writer.put("both", value).unwrap();
     assert_eq!((report.new_blobs, report.inline_bytes), (0, 48));
-    let entry = store.get("both").unwrap().unwrap();
+    let entry = store.entry("both").unwrap().unwrap();
     let made = entry.field("made").unwrap().to_array::<f64, Ix2>().unwrap();
     assert_eq!(made, ndarray::arr2(&[[0.0, 0.0], [4.0, 0.0]]));
     assert_eq!(entry.field("grown").unwrap().to_array::<f64, Ix2>().unwrap().dim(), (1, 2));
@@ -360,7 +360,7 @@ fn readers_see_the_old_result_until_the_new_one_is_put() {
         assert_eq!(load(&store, "history").unwrap().unwrap().len(), 10);
         store.gc(&GcOptions::new()).unwrap();
     }
-    let old = store.get("history").unwrap().unwrap();
+    let old = store.entry("history").unwrap().unwrap();
     assert!(growing.put("history").unwrap().replaced);
     assert_eq!(old.array().unwrap().to_bytes().unwrap(), [1; 10]);
     assert_eq!(store.info("history").unwrap().unwrap().logical_bytes(), 27 << 20);
@@ -433,7 +433,7 @@ fn sealed_arrays_are_parts_of_an_entry_like_others() {
         ];
         let report = writer.put("entry", tree_map(parts)).unwrap();
         assert_eq!((report.new_blobs, report.new_bytes), (1, 4800));
-        let entry = store.get("entry").unwrap().unwrap();
+        let entry = store.entry("entry").unwrap().unwrap();
         for name in ["first", "second", "third", "fourth"] {
             let array = entry.field(name).unwrap();
             assert_eq!((array.order(), array.to_array::<f64, Ix2>().unwrap()), (Order::C, table(30, 20)), "{name}");

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
 
 use half::{bf16, f16};
 use ndarray::{Array1, Array2, ArrayD, IxDyn};
@@ -12,42 +11,9 @@ use num_complex::{Complex32, Complex64};
 use serde_json::{Value, json};
 
 use crate::common::{
-    Dir, bytes_array, edit, find, hex, listing, noise, rewrite_body, rewrite_head, rot, tree_map, verify,
+    Dir, bytes_array, edit, find, hex, json_of, listing, noise, read_store, reader_code, rewrite_body, rewrite_head,
+    rot, text, tree_map, verify,
 };
-
-/// The Python that has the packages of tools/requirements-test.txt.
-pub(crate) fn python() -> PathBuf {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let made = root.join("target/venv/bin/python");
-    let chosen = std::env::var_os("NDSTASH_PYTHON").map_or(made, PathBuf::from);
-    assert!(
-        chosen.exists(),
-        "{} is not there: run tools/setup, which makes it, or let NDSTASH_PYTHON name a Python that has blake3",
-        chosen.display()
-    );
-    chosen
-}
-
-fn script() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tools/read_store.py")
-}
-
-fn read_store(store: &Path, args: &[&str]) -> Output {
-    let mut command = Command::new(python());
-    command.args(["-B", "-X", "utf8"]).arg(script()).arg(store).args(args);
-    command.output().unwrap()
-}
-
-/// What a command prints as JSON, and its exit code.
-fn json_of(store: &Path, args: &[&str]) -> (Value, Option<i32>) {
-    let output = read_store(store, args);
-    let parsed = serde_json::from_slice(&output.stdout);
-    (parsed.unwrap_or_else(|error| panic!("{error}\n{}", text(&output))), output.status.code())
-}
-
-fn text(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
-}
 
 /// An array as the reader reports it.
 fn facts(info: &EntryInfo, at: ndstash::ArrayIndex) -> Value {
@@ -67,7 +33,7 @@ fn facts(info: &EntryInfo, at: ndstash::ArrayIndex) -> Value {
 }
 
 /// A tree as the reader spells it in JSON.
-fn tree_json(info: &EntryInfo, tree: &Tree) -> Value {
+pub(crate) fn tree_json(info: &EntryInfo, tree: &Tree) -> Value {
     match tree {
         Tree::Nil => Value::Null,
         Tree::Bool(value) => (*value).into(),
@@ -110,19 +76,40 @@ fn tree_json(info: &EntryInfo, tree: &Tree) -> Value {
     }
 }
 
+fn origin_json(info: &EntryInfo) -> Value {
+    let Some(namespace) = info.namespace() else { return Value::Null };
+    json!({
+        "namespace": namespace,
+        "function": info.function(),
+        "version": info.version(),
+        "key": info.key_parts().map_or(Value::Null, |parts| tree_json(info, parts)),
+        "host": info.host(),
+        "user": info.user(),
+    })
+}
+
 /// What `list --json` must print, by key.
 fn expected_list(store: &Store) -> BTreeMap<String, Value> {
     let item = |info: &EntryInfo| {
         let meta: BTreeMap<&String, Value> =
             info.meta().iter().map(|(key, value)| (key, tree_json(info, value))).collect();
-        json!({
+        let mut item = json!({
             "key": info.key().to_string(),
             "name": info.name(),
+            "encoding": info.encoding(),
+            "sequence": info.sequence(),
             "created": info.created(),
+            "expires": info.expires(),
+            "compute_ns": info.compute_time().map_or(0, |time| u64::try_from(time.as_nanos()).unwrap()),
+            "pinned": info.is_pinned(),
             "tags": info.tags(),
             "meta": meta,
-            "value": tree_json(info, info.tree()),
-        })
+            "origin": origin_json(info),
+        });
+        if info.encoding() == "tree" {
+            item["value"] = tree_json(info, info.tree());
+        }
+        item
     };
     store.entries("").map(|info| info.unwrap()).map(|info| (info.key().to_string(), item(&info))).collect()
 }
@@ -179,7 +166,7 @@ fn collect_digests(entry: &ndstash::Entry, node: &Tree, path: &mut Vec<String>, 
 }
 
 /// Both programs say the same of a sound store.
-fn agree(dir: &Dir) {
+pub(crate) fn agree(dir: &Dir) {
     let store = dir.read_only();
     let before = listing(&dir.path());
     assert_eq!(found_list(&dir.path()), expected_list(&store));
@@ -310,20 +297,31 @@ fn the_reader_notices_the_same_damage() {
     both_notice("a shorter blob", |dir| rot(&blob(dir), |bytes| bytes.truncate(999)));
     both_notice("a missing blob", |dir| std::fs::remove_file(blob(dir)).unwrap());
     both_notice("an edited blob", |dir| edit(&blob(dir), |bytes| bytes[0] ^= 1));
-    both_notice("a flipped bit in a manifest", |dir| rot(&dir.entry_named("inline"), |bytes| bytes[190] ^= 1));
+    both_notice("a flipped bit in a manifest", |dir| rot(&dir.entry_named("inline"), |bytes| bytes[200] ^= 1));
     both_notice("a shorter manifest", |dir| rot(&dir.entry_named("inline"), |bytes| bytes.truncate(100)));
     both_notice("a later version", |dir| rewrite_head(&dir.entry_named("inline"), |head| head[8] = 1));
-    both_notice("a later codec", |dir| rewrite_head(&dir.entry_named("inline"), |head| head[12] = 1));
+    both_notice("a later codec", |dir| rewrite_head(&dir.entry_named("inline"), |head| head[12] = 2));
+    both_notice("a body that is no frame", |dir| rewrite_head(&dir.entry_named("inline"), |head| head[12] = 1));
+    both_notice("a flag that is reserved", |dir| rewrite_head(&dir.entry_named("inline"), |head| head[13] = 2));
+    both_notice("all flags", |dir| rewrite_head(&dir.entry_named("inline"), |head| head[13] = 0xff));
     both_notice("reserved bytes", |dir| rewrite_head(&dir.entry_named("inline"), |head| head[14] = 1));
     both_notice("more reserved bytes", |dir| rewrite_head(&dir.entry_named("inline"), |head| head[92] = 1));
     both_notice("another key", |dir| rewrite_head(&dir.entry_named("inline"), |head| head[20] ^= 1));
     both_notice("another name", |dir| {
-        rewrite_body(&dir.entry_named("inline"), |body| splice(body, b"\xa6inline\xa7", b"\xa6online\xa7"));
+        rewrite_body(&dir.entry_named("inline"), |body| splice(body, b"\xa6inline\xa8", b"\xa6online\xa8"));
     });
 }
 
+/// Gives a body an origin: its namespace, its function, and what follows the six keys that must be there.
+fn set_origin(body: &mut Vec<u8>, namespace: &[u8], function: &[u8], more: &[u8]) {
+    let count = if more.is_empty() { 6 } else { 7 };
+    let rest = b"\xa7version\xc0\xa3key\xc0\xa4host\xc0\xa4user\xc0";
+    let head = [b"\xa6origin", &[0x80 | count][..], b"\xa9namespace", namespace, b"\xa8function", function].concat();
+    splice(body, b"\xa6origin\xc0", &[&head, &rest[..], more].concat());
+}
+
 /// Replaces some bytes in a body by others.
-fn splice(body: &mut Vec<u8>, old: &[u8], new: &[u8]) {
+pub(crate) fn splice(body: &mut Vec<u8>, old: &[u8], new: &[u8]) {
     let at = find(body, old);
     body.splice(at..at + old.len(), new.iter().copied());
 }
@@ -332,7 +330,7 @@ type Change = fn(&mut Vec<u8>);
 
 #[test]
 fn the_reader_refuses_the_same_bodies() {
-    let cases: [(&str, Change); 24] = [
+    let cases: [(&str, Change); 36] = [
         ("an unknown key", |body| splice(body, b"\xa4tags\x90", b"\xa4tagz\x90")),
         ("a key more", |body| {
             body[0] += 1;
@@ -369,9 +367,28 @@ fn the_reader_refuses_the_same_bodies() {
         }),
         ("a string for bytes", |body| splice(body, b"\xa6inline\xc4\x03", b"\xa6inline\xa3")),
         ("a float for an extent", |body| splice(body, b"\xa5shape\x91\x03", b"\xa5shape\x91\xcb\x40\x08\0\0\0\0\0\0")),
-        ("a time that is no integer", |body| {
-            let at = find(body, b"\xa7created") + 8;
-            body.splice(at..at + 9, *b"\xcb\x3f\xf0\0\0\0\0\0\0");
+        ("no encoding", |body| splice(body, b"\xa4tree\xa4tags", b"\xa0\xa4tags")),
+        ("nil for an encoding", |body| splice(body, b"\xa4tree\xa4tags", b"\xc0\xa4tags")),
+        ("an encoding with a slash", |body| splice(body, b"\xa4tree\xa4tags", b"\xa4tr/e\xa4tags")),
+        ("an encoding of two bytes for a letter", |body| {
+            splice(body, b"\xa4tree\xa4tags", b"\xa4tr\xc3\xbc\xa4tags");
+        }),
+        ("an encoding of 65 letters", |body| {
+            splice(body, b"\xa4tree\xa4tags", &[&[0xd9, 65][..], &[b'a'; 65], b"\xa4tags"].concat());
+        }),
+        ("a string for an origin", |body| splice(body, b"\xa6origin\xc0", b"\xa6origin\xa1x")),
+        ("an empty origin", |body| splice(body, b"\xa6origin\xc0", b"\xa6origin\x80")),
+        ("an origin without a namespace", |body| set_origin(body, b"\xc0", b"\xc0", b"")),
+        ("an origin of a numbered function", |body| set_origin(body, b"\xa1n", b"\x01", b"")),
+        ("an origin with a key more", |body| set_origin(body, b"\xa1n", b"\xc0", b"\xa4more\xc0")),
+        ("an origin with a key twice", |body| set_origin(body, b"\xa1n", b"\xc0", b"\xa4user\xc0")),
+        ("an origin that names an array beyond", |body| {
+            set_origin(body, b"\xa1n", b"\xc0", b"");
+            splice(body, b"\xa3key\xc0", b"\xa3key\xd6\x01\x01\0\0\0");
+        }),
+        ("a time, which was in bodies once", |body| {
+            body[0] += 1;
+            body.extend(b"\xa7created\x01");
         }),
     ];
     both_refuse(&cases);
@@ -384,10 +401,10 @@ fn the_reader_refuses_the_same_bodies() {
 fn the_reader_refuses_the_same_forms() {
     let cases: [(&str, Change); 8] = [
         ("a body that is a list", |body| {
-            body[0] = 0x96;
-            for key in ["\u{a4}name", "\u{a7}created", "\u{a4}tags", "\u{a4}meta", "\u{a6}arrays", "\u{a5}value"] {
-                let bytes: Vec<u8> = key.chars().map(|char| u8::try_from(u32::from(char)).unwrap()).collect();
-                splice(body, &bytes, b"");
+            body[0] = 0x97;
+            for key in ["name", "encoding", "tags", "meta", "origin", "arrays", "value"] {
+                let text = [&[0xa0 | u8::try_from(key.len()).unwrap()], key.as_bytes()].concat();
+                splice(body, &text, b"");
             }
         }),
         ("a number for a key", |body| splice(body, b"\xa4name\xa1", b"\x00\xa1")),
@@ -420,15 +437,19 @@ fn both_refuse(cases: &[(&str, Change)]) {
 
 #[test]
 fn the_reader_accepts_the_same_bodies() {
-    let cases: [(&str, Change); 9] = [
+    let cases: [(&str, Change); 11] = [
         ("longer encodings", |body| splice(body, b"\xa5shape\x91\x03", b"\xd9\x05shape\xdc\0\x01\xcd\0\x03")),
         ("F order of one dimension", |body| splice(body, b"\xa5order\xa1C", b"\xa5order\xa1F")),
         ("another order of keys", |body| {
             splice(body, b"\xa4tags\x90\xa4meta\x80", b"\xa4meta\x80\xa4tags\x90");
         }),
-        ("a negative time", |body| {
-            let at = find(body, b"\xa7created") + 8;
-            body.splice(at..at + 9, *b"\xff");
+        ("an origin of nothing but a namespace", |body| set_origin(body, b"\xa0", b"\xc0", b"")),
+        ("an origin that names an array", |body| {
+            set_origin(body, b"\xa1n", b"\xa1f", b"");
+            splice(body, b"\xa3key\xc0", b"\xa3key\xd6\x01\0\0\0\0");
+        }),
+        ("an encoding of 64 letters", |body| {
+            splice(body, b"\xa4tree\xa4tags", &[&[0xd9, 64][..], &[b'.'; 64], b"\xa4tags"].concat());
         }),
         ("an array that nothing names", |body| splice(body, b"\xa5value\xd6\x01\0\0\0\0", b"\xa5value\xc0")),
         ("an array named twice", |body| {
@@ -462,6 +483,17 @@ fn the_reader_refuses_the_same_settings() {
         ("format = 0", true),
         ("format = 0\n[features]\ncompatible = ['x']\nread_only = ['y']", true),
         ("format = 0\n[arrays]\ninline_max = 9223372036854775807", true),
+        ("format = 0\n[limits]", true),
+        ("format = 0\n[limits]\nbytes = 0\nentries = 9223372036854775807\nage = 60\npolicy = 'lfu'", true),
+        ("format = 0\n[limits]\npolicy = 'oldest'", true),
+        ("format = 0\n[limits]\npolicy = 'LRU'", false),
+        ("format = 0\n[limits]\npolicy = ''", false),
+        ("format = 0\n[limits]\npolicy = 1", false),
+        ("format = 0\n[limits]\nbytes = -1", false),
+        ("format = 0\n[limits]\nage = 1.5", false),
+        ("format = 0\n[limits]\nentries = true", false),
+        ("format = 0\n[limits]\nblobs = 1", false),
+        ("format = 0\nlimits = 1", false),
         ("format = 1", false),
         ("format = 0\n[features]\nincompatible = ['x']", false),
         ("format = 0\nunknown = 1", false),
@@ -528,10 +560,14 @@ for item in vectors["manifests"]:
     head = r.read_manifest_head(data, bytes.fromhex(item["key"]))
     same([head.key.hex(), head.id.hex(), head.boot_id.hex(), head.body_length, head.codec],
          [item["key"], item["id"], item["boot_id"], item["body_bytes"], 0], what)
+    same([head.sequence, head.created, head.expires, head.compute_ns, head.pinned],
+         [item[k] for k in ("sequence", "created", "expires", "compute_ns", "pinned")], what)
     same([{"digest": d.hex(), "bytes": n} for d, n in head.blobs], item["blobs"], what)
     body = r.read_manifest_body(data, head).body
     arrays = [r.array_facts(a) | ({"hex": a.inline.hex()} if a.inline is not None else {}) for a in body.arrays]
-    same([body.name, body.created, body.tags, arrays], [item[k] for k in ("name", "created", "tags", "arrays")], what)
+    same([body.name, body.encoding, body.tags, arrays],
+         [item[k] for k in ("name", "encoding", "tags", "arrays")], what)
+    same(r.origin_json(body), item["origin"], what + ", origin")
     same(r.map_as_json(body.meta, body.arrays), item["meta"], what + ", meta")
     same(r.as_json(body.value, body.arrays), item["value"], what + ", value")
 frames = r.read_journal(content(vectors["journal"]["file"]))
@@ -539,19 +575,19 @@ same([[d.hex() for d in frame] for frame in frames], vectors["journal"]["frames"
 settings, expected = r.read_settings(content(vectors["settings"]["file"])), vectors["settings"]
 same([settings["arrays"]["inline_max"], settings["arrays"]["inline_total"], settings["access"]["shared"]],
      [expected["inline_max"], expected["inline_total"], expected["shared"]], "settings")
+same(settings["limits"], expected["limits"], "limits")
+ledger = r.read_ledger(content(vectors["ledger"]["file"]))
+same(ledger, {k: v for k, v in vectors["ledger"].items() if k != "file"}, "ledger")
 print(count)
 "#;
 
 #[test]
 fn the_reader_reads_every_vector_as_what_it_is_listed_as() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut command = Command::new(python());
-    command.args(["-B", "-X", "utf8", "-c", READ_VECTORS]).arg(root.join("tools")).arg(root.join("tests/vectors"));
-    let output = command.output().unwrap();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors");
+    let output = reader_code(READ_VECTORS, &folder);
     assert!(output.status.success(), "{}", text(&output));
-    let vectors: Value =
-        serde_json::from_slice(&std::fs::read(root.join("tests/vectors/vectors.json")).unwrap()).unwrap();
+    let vectors: Value = serde_json::from_slice(&std::fs::read(folder.join("vectors.json")).unwrap()).unwrap();
     let count = |key: &str| vectors[key].as_array().unwrap().len();
-    let expected = count("names") + count("blobs") + 5 * count("manifests") + 2;
+    let expected = count("names") + count("blobs") + 7 * count("manifests") + 4;
     assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), expected.to_string());
 }

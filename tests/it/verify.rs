@@ -98,7 +98,7 @@ const CASES: [Case; 17] = [
     Case {
         kind: ProblemKind::DamagedEntry,
         what: "a flipped bit in the body",
-        damage: |dir| on_entry(dir, 9, |path| rot(path, |bytes| bytes[210] ^= 1)),
+        damage: |dir| on_entry(dir, 9, |path| rot(path, |bytes| bytes[240] ^= 1)),
     },
     Case {
         kind: ProblemKind::DamagedEntry,
@@ -118,7 +118,7 @@ const CASES: [Case; 17] = [
     Case {
         kind: ProblemKind::UnknownEntry,
         what: "a later codec",
-        damage: |dir| on_entry(dir, 13, |path| rewrite_head(path, |head| head[12] = 1)),
+        damage: |dir| on_entry(dir, 13, |path| rewrite_head(path, |head| head[12] = 2)),
     },
     Case { kind: ProblemKind::Stray, what: "a file among blobs", damage: |dir| stray(dir, "blobs/42/notes") },
     Case { kind: ProblemKind::Stray, what: "a file among entries", damage: |dir| stray(dir, "entries/42/notes") },
@@ -285,7 +285,7 @@ fn a_blob_of_another_length_than_its_entry_says_costs_that_entry_alone() {
     let dir = Dir::new();
     let store = dir.blobs_only();
     ["liar", "honest"].iter().for_each(|name| put(&store, name, 1));
-    rewrite_head(&dir.entry_named("liar"), |head| head[128 + 32..128 + 40].copy_from_slice(&2999_u64.to_le_bytes()));
+    rewrite_head(&dir.entry_named("liar"), |head| head[160 + 32..160 + 40].copy_from_slice(&2999_u64.to_le_bytes()));
     // Head and body disagree, which shows before any blob is looked at.
     assert_error!(store.entry("liar"), Error::Malformed { .. });
     let report = repair(&store);

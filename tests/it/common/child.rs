@@ -42,6 +42,13 @@ impl Child {
         Self::new(shell, test)
     }
 
+    /// Through a shell that lowers how much memory may be asked for, where the system has such a limit.
+    pub(crate) fn with_little_memory(test: &str, kib: u64) -> Self {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("ulimit -v {kib}; exec \"$@\""), "sh"]).arg(std::env::current_exe().unwrap());
+        Self::new(shell, test)
+    }
+
     /// From a copy of this binary in `room`, which everybody may read, as a user with no rights. Only root can.
     pub(crate) fn as_nobody(test: &str, room: &Path) -> Self {
         Self::as_user(test, room, NOBODY, NOBODY)

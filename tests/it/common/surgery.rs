@@ -6,7 +6,7 @@ use std::path::Path;
 const BODY_LEN: std::ops::Range<usize> = 80..88;
 const BLOB_COUNT: std::ops::Range<usize> = 88..92;
 const BODY_SUM: std::ops::Range<usize> = 96..128;
-const FIXED: usize = 128;
+const FIXED: usize = 160;
 const PER_BLOB: usize = 40;
 const SUM: usize = 32;
 
