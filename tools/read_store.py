@@ -692,9 +692,9 @@ def check_refs(field, tree, arrays):
         like = ref.kind != EXT_BYTES or (array.dtype, len(array.shape)) == ("uint8", 1)
         need(like, field, f"a byte string of uint8 and one dimension at arrays[{ref.index}]",
              f"{array.dtype} and {len(array.shape)} dimensions")
-    if ref.kind == EXT_SEQUENCE:
-        rank = len(arrays[ref.index].shape)
-        need(rank == 1, "value", f"a sequence of one dimension at arrays[{ref.index}]", f"{rank} dimensions")
+        if ref.kind == EXT_SEQUENCE:
+            rank = len(array.shape)
+            need(rank == 1, field, f"a sequence of one dimension at arrays[{ref.index}]", f"{rank} dimensions")
 
 
 # ---------------------------------------------------------------- a whole manifest

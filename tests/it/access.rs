@@ -87,7 +87,7 @@ fn a_read_only_handle_reads_everything_and_writes_nothing_at_all() {
     drop(store);
     assert_eq!(listing(&dir.path()), before);
     let steps: Vec<_> = record.take().into_iter().map(|(verb, _)| format!("{verb:?}")).collect();
-    assert!(steps.iter().all(|verb| ["Open", "Look", "List"].contains(&verb.as_str())), "{steps:?}");
+    assert!(steps.iter().all(|verb| ["Open", "Look", "List", "Compare"].contains(&verb.as_str())), "{steps:?}");
 }
 
 #[test]

@@ -189,7 +189,7 @@ fn an_encoding_is_a_short_word() {
 }
 
 /// A whole ledger, as blobs-format.md section 5.6 describes it.
-fn ledger_file(numbers: [u64; 4]) -> Vec<u8> {
+fn ledger_file(numbers: [u64; 7]) -> Vec<u8> {
     let mut bytes = b"NDL0\0\0\0\0".to_vec();
     numbers.iter().for_each(|number| bytes.extend_from_slice(&number.to_le_bytes()));
     let sum = blake3::hash(&bytes);
@@ -199,14 +199,14 @@ fn ledger_file(numbers: [u64; 4]) -> Vec<u8> {
 
 #[test]
 fn a_ledger_that_is_lost_or_damaged_stops_nobody() {
-    let whole = ledger_file([7, 1 << 40, 3, 2]);
+    let whole = ledger_file([7, 1 << 40, 3, 2, 1, 1, 1]);
     let flipped = |at: usize| {
         let mut bytes = whole.clone();
         bytes[at] ^= 0x80;
         Some(bytes)
     };
-    let mut states = vec![None, Some(Vec::new()), Some(vec![0; 48]), Some(noise(1000, 1)), Some(whole[..47].to_vec())];
-    states.extend((0..48).map(flipped));
+    let mut states = vec![None, Some(Vec::new()), Some(vec![0; 72]), Some(noise(1000, 1)), Some(whole[..71].to_vec())];
+    states.extend((0..72).map(flipped));
     let dir = Dir::new();
     let store = dir.blobs_only();
     let mut last = put(&store, "first");
@@ -227,7 +227,7 @@ fn a_ledger_that_is_lost_or_damaged_stops_nobody() {
         last = number;
         let bytes = std::fs::read(dir.inside("ledger")).unwrap();
         let counted = u64::from_le_bytes(bytes[16..24].try_into().unwrap());
-        assert_eq!(bytes[..48], ledger_file([last, counted, 1, 0]), "{at}: it begins anew");
+        assert_eq!(bytes[..72], ledger_file([last, counted, 1, 0, 0, 0, 0]), "{at}: it begins anew");
         assert!(counted < 1000, "{at}: {counted} bytes");
     }
     assert_eq!(store.gc(&GcOptions::new()).unwrap().blobs_kept, 1);
@@ -239,12 +239,12 @@ fn numbers_go_on_above_a_ledger_that_is_ahead_of_the_clock() {
     let dir = Dir::new();
     let store = dir.store();
     let ahead = now_ns() + (1 << 60);
-    std::fs::write(dir.inside("ledger"), ledger_file([ahead, 10, 20, 30])).unwrap();
+    std::fs::write(dir.inside("ledger"), ledger_file([ahead, 10, 20, 0, 0, 30, 0])).unwrap();
     assert_eq!([put(&store, "x"), put(&dir.store(), "y")], [ahead + 1, ahead + 2]);
     let found = ledger(&dir);
     assert_eq!((&found["entries"], &found["culled"]), (&22.into(), &30.into()));
     // Where no number is left the last one stays.
-    std::fs::write(dir.inside("ledger"), ledger_file([u64::MAX; 4])).unwrap();
+    std::fs::write(dir.inside("ledger"), ledger_file([u64::MAX; 7])).unwrap();
     assert_eq!([put(&store, "x"), put(&store, "y")], [u64::MAX; 2]);
     assert_eq!(
         ledger(&dir),
