@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 use ndarray::{Array1, Array2, Ix1};
 use ndstash::seam::{Flow, Seam, Step, Verb, Watch};
 use ndstash::{CallKey, DType, Digest, GcOptions, MapPolicy, Order, Store, StoreOptions, VerifyOnRead};
+use serde::{Deserialize, Serialize};
 
 const ROUNDS: usize = 5;
 const MIB: usize = 1 << 20;
@@ -36,9 +37,10 @@ fn main() -> ExitCode {
         std::env::var_os("NDSTASH_BENCH_DIR").map_or_else(|| PathBuf::from(env!("CARGO_TARGET_TMPDIR")), PathBuf::from);
     let dir = tempfile::tempdir_in(base).expect("a directory to work in");
     let mut report = Report { filter: args.into_iter().next().unwrap_or_default(), missed: 0 };
-    let benches: [(&str, Bench); 7] = [
+    let benches: [(&str, Bench); 8] = [
         ("put-new", put_new),
         ("put-there", put_there),
+        ("values", values),
         ("load", load),
         ("map", map),
         ("stream", stream),
@@ -151,6 +153,69 @@ fn put_there(dir: &Path, report: &mut Report) {
         ours.push(timed(|| store.put(&format!("again {round}"), &array).expect("a put")));
     }
     report.ratio("put 1 GiB that is there", &bare, &ours, Some(0.9));
+}
+
+/// A value as users have it: no annotations.
+#[derive(Serialize, Deserialize)]
+struct Nested {
+    name: String,
+    fields: Vec<Option<Array2<f64>>>,
+}
+
+/// An array inside a struct, against the same array on its own, and against reading the same warm file.
+fn values(dir: &Path, report: &mut Report) {
+    let store = Store::create(dir).expect("a new store");
+    let unchecked = StoreOptions::new().verify_on_read(VerifyOnRead::Never).open(dir).expect("the store");
+    let (mut bare, mut put, mut plain, mut off, mut on) = (vec![], vec![], vec![], vec![], vec![]);
+    for round in 0..3 * ROUNDS {
+        let array = || {
+            let bits = fresh(256 * MIB, round as u64);
+            bits.mapv(|bits| bits as f64).into_shape_with_order((4096, 8192)).expect("as many elements")
+        };
+        let value = Nested { name: "n".into(), fields: vec![None, Some(array())] };
+        let field = value.fields[1].as_ref().expect("it was put there");
+        let blob = Digest::of(bytemuck::cast_slice(field.as_slice().expect("it is contiguous"))).to_string();
+        let blob = dir.join("blobs").join(&blob[..2]).join(&blob);
+        let mut put_bare = || {
+            bare.push(timed(|| {
+                let mut writer = store.writer();
+                let tree = writer.array(field).expect("an array");
+                writer.put("bare", tree).expect("a put")
+            }));
+        };
+        let mut put_value = || put.push(timed(|| store.put("value", &value).expect("a put")));
+        // Each is the first in every other round, and writes new bytes.
+        let forget = || {
+            for name in ["bare", "value"] {
+                store.remove(name).expect("a removal");
+            }
+            store.gc(&GcOptions::new()).expect("a collection");
+        };
+        if round % 2 == 0 {
+            put_bare();
+            forget();
+            put_value();
+        } else {
+            put_value();
+            forget();
+            put_bare();
+            forget();
+            store.put("value", &value).expect("a put");
+        }
+        drop(value);
+        // What was just freed is cheap to have again, so each is the first in turn.
+        for turn in 0..3 {
+            match (round + turn) % 3 {
+                0 => plain.push(timed(|| fs::read(&blob).expect("the blob"))),
+                1 => off.push(timed(|| unchecked.get::<Nested>("value").expect("a read"))),
+                _ => on.push(timed(|| store.get::<Nested>("value").expect("a read"))),
+            }
+        }
+        forget();
+    }
+    report.ratio("put a struct with 256 MiB, against the array", &bare, &put, Some(0.9));
+    report.ratio("load it owned, check off, against a read", &plain, &off, Some(0.7));
+    report.ratio("load it owned, checked", &plain, &on, None);
 }
 
 /// Owned loads, against reading the same warm file into fresh memory.
@@ -293,7 +358,7 @@ fn key(dir: &Path, report: &mut Report) {
     let store = StoreOptions::new().mapping(policy).create(dir).expect("a new store");
     let array = fresh(1024 * MIB, 3).mapv(|bits| bits as f64);
     store.put("a", &array).expect("a put");
-    let entry = store.get("a").expect("a read").expect("it is there");
+    let entry = store.entry("a").expect("a read").expect("it is there");
     let mapped = entry.array().expect("one array").map::<f64, Ix1>().expect("a map");
     let square = Array2::from_shape_vec((8 << 10, 16 << 10), array.to_vec()).expect("as many elements");
     let (mut bare, mut ours, mut fortran, mut stored) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());

@@ -22,14 +22,14 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
     let store = StoreOptions::new().mapping(policy).create(dir.path().join("results"))?;
 
     in_place(&store, steps)?;
-    let entry = store.get("heat/history")?.ok_or("it was put")?;
+    let entry = store.entry("heat/history")?.ok_or("it was put")?;
     let history = entry.array().ok_or("its value is one array")?.map::<f64, Ix3>()?;
     let (first, last) = (history.index_axis(Axis(0), 0), history.index_axis(Axis(0), steps - 1));
     let maximum = |field: &ArrayView2<'_, f64>| field.iter().copied().fold(0.0, f64::max);
     assert!(history.is_mapped() && maximum(&last) < maximum(&first), "heat spreads");
 
     let frames = by_rows(&store)?;
-    let means = store.get("heat/profile")?.ok_or("it was put")?.array().ok_or("one array")?.map::<f64, Ix2>()?;
+    let means = store.entry("heat/profile")?.ok_or("it was put")?.array().ok_or("one array")?.map::<f64, Ix2>()?;
     assert_eq!(means.dim(), (frames, SIZE));
     println!("{steps} fields made in place, {frames} profiles row by row, {} bytes", store.usage()?.blob_bytes);
     Ok(())

@@ -82,7 +82,7 @@ fn is_large_integer(bytes: &[u8]) -> bool {
     match bytes {
         [low @ .., next, last] if low.len() >= 7 => {
             let spare = (*last == 0 && next & 0x80 == 0) || (*last == 0xff && next & 0x80 != 0);
-            !spare && !(bytes.len() == 9 && *last == 0)
+            !(spare || bytes.len() == 9 && *last == 0)
         }
         _ => false,
     }

@@ -102,6 +102,10 @@ impl de::Error for Failure {
         Failure::wrong(expected.to_string(), found.to_string())
     }
 
+    fn invalid_length(len: usize, expected: &dyn de::Expected) -> Self {
+        Failure::wrong(expected.to_string(), format!("{len} items"))
+    }
+
     fn missing_field(field: &'static str) -> Self {
         Failure::wrong(format!("a field `{field}`"), "none of that name")
     }

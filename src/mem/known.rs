@@ -97,12 +97,14 @@ pub(crate) fn recognise<T: ?Sized>(value: &T) -> Option<Elements<'_>> {
         return None;
     }
     let known = TABLE.types.get(&id)?;
-    // SAFETY: the type id is that of the type which the functions were filed under. What they are filed under has
-    // 'static where `T` may have a shorter lifetime; the result borrows from `value` alone, so it ends before that.
-    unsafe {
-        let at = if known.referenced { at.pointee() } else { at };
-        Some((known.read)((known.reach)(at)))
-    }
+    // What types are filed under has 'static where `T` may have a shorter lifetime; the result borrows from `value`
+    // alone, so it ends before that.
+    // SAFETY: by its type id the value is a reference, if the table says so.
+    let at = if known.referenced { unsafe { at.pointee() } } else { at };
+    // SAFETY: by its type id what lies here is what the function was filed under.
+    let array = unsafe { (known.reach)(at) };
+    // SAFETY: and that leads to an array or vector of the type that this one was filed with.
+    Some(unsafe { (known.read)(array) })
 }
 
 /// Dtype and bytes of one element, if its type is one that arrays hold.
@@ -272,13 +274,13 @@ trait Held: 'static {
 
 impl<A: Scalar, S: Data<Elem = A> + 'static, D: Dimension + 'static> Held for ArrayBase<S, D> {
     fn elements(&self) -> Elements<'_> {
-        array(self.view())
+        array(&self.view())
     }
 }
 
 impl<A: Element, D: Dimension + 'static> Held for MappedArray<A, D> {
     fn elements(&self) -> Elements<'_> {
-        Elements { blob: self.blob(), ..array(self.view()) }
+        Elements { blob: self.blob(), ..array(&self.view()) }
     }
 }
 
@@ -311,7 +313,7 @@ fn sequence<A: Scalar>(elements: &[A]) -> Elements<'_> {
     }
 }
 
-fn array<A: Scalar, D: Dimension>(view: ArrayView<'_, A, D>) -> Elements<'_> {
+fn array<'a, A: Scalar, D: Dimension>(view: &ArrayView<'a, A, D>) -> Elements<'a> {
     let shape = view.shape().iter().map(|&extent| extent as u64).collect();
     let (order, bytes) = match lie(view) {
         (order, Cow::Borrowed(elements)) => (order, Cow::Borrowed(bytemuck::cast_slice(elements))),
@@ -321,7 +323,7 @@ fn array<A: Scalar, D: Dimension>(view: ArrayView<'_, A, D>) -> Elements<'_> {
 }
 
 /// The elements of a view: borrowed if they lie in C or Fortran order without gaps, else copied to C order.
-pub(crate) fn lie<A: Copy, D: Dimension>(view: ArrayView<'_, A, D>) -> (Order, Cow<'_, [A]>) {
+pub(crate) fn lie<'a, A: Copy, D: Dimension>(view: &ArrayView<'a, A, D>) -> (Order, Cow<'a, [A]>) {
     if let Some(elements) = view.to_slice() {
         (Order::C, Cow::Borrowed(elements))
     } else if let Some(elements) = view.clone().reversed_axes().to_slice() {

@@ -13,6 +13,7 @@ mod failure;
 mod handed;
 mod known;
 mod offered;
+mod operators;
 mod writable;
 
 use std::borrow::Cow;
@@ -144,6 +145,23 @@ impl<A: Element, D: Dimension> MappedArray<A, D> {
         self.view.view()
     }
 
+    /// A part of the array that shares its memory and lives on its own: `choose` cuts a view, as in
+    /// `mapped.slice_owned(|view| view.slice_move(s![1..;2, ..]))`.
+    pub fn slice_owned<E: Dimension>(
+        &self,
+        choose: impl for<'a> FnOnce(ArrayView<'a, A, D>) -> ArrayView<'a, A, E>,
+    ) -> MappedArray<A, E> {
+        let part = choose(self.view());
+        let backing = match &self.backing {
+            Backing::Map(map, _) => Backing::Map(Arc::clone(map), None),
+            Backing::Heap(elements) => Backing::Heap(Arc::clone(elements)),
+        };
+        // SAFETY: whatever `choose` does, it works for every lifetime, so what it returns points into the view it was
+        // given, or into memory that lives for ever. The part's backing keeps the elements alive.
+        let view = unsafe { extend(&part) };
+        MappedArray { view, backing }
+    }
+
     /// The blob that the array is, all of it and under a read-only map: digest and length.
     pub(crate) fn blob(&self) -> Option<(Digest, u64)> {
         match &self.backing {
@@ -162,7 +180,7 @@ impl<A: Element, D: Dimension> MappedArray<A, D> {
 impl<A: Element, D: Dimension> From<Array<A, D>> for MappedArray<A, D> {
     fn from(array: Array<A, D>) -> Self {
         let shape = array.shape().to_vec();
-        let (order, copy) = match lie(array.view()) {
+        let (order, copy) = match lie(&array.view()) {
             (order, Cow::Borrowed(_)) => (order, None),
             (order, Cow::Owned(copy)) => (order, Some(copy)),
         };
@@ -185,11 +203,8 @@ fn whole<A: Element, D: Dimension>(array: Array<A, D>) -> Vec<A> {
 /// # Safety
 /// The elements must stay where and as they are for as long as the result, or anything made from it, is used.
 unsafe fn extend<A, D: Dimension>(view: &ArrayView<'_, A, D>) -> ArrayView<'static, A, D> {
-    let (shape, strides) = (view.raw_dim(), view.strides().iter().map(|&step| step.cast_unsigned()));
-    let mut steps = shape.clone();
-    steps.slice_mut().iter_mut().zip(strides).for_each(|(to, from)| *to = from);
     // SAFETY: pointer, shape and strides are those of a valid view; the caller vouches for the time.
-    unsafe { ArrayView::from_shape_ptr(shape.strides(steps), view.as_ptr()) }
+    unsafe { view.raw_view().deref_into_view() }
 }
 
 fn view<'a, A, D: Dimension>(elements: &'a [A], shape: &[usize], order: Order) -> Option<ArrayView<'a, A, D>> {
@@ -235,6 +250,30 @@ mod tests {
         let clone = c.clone();
         drop(c);
         assert_eq!(clone.row(1).to_vec(), [3, 4, 5]);
+    }
+
+    #[test]
+    fn a_slice_outlives_the_array_it_was_cut_from() {
+        use ndarray::s;
+        let whole = MappedArray::from(Array::from_shape_fn((4, 3), |(i, j)| i * 10 + j).mapv(|i| i as u64));
+        let part = whole.slice_owned(|view| view.slice_move(s![1..;2, ..]));
+        drop(whole);
+        assert_eq!(part.view(), ndarray::arr2(&[[10, 11, 12], [30, 31, 32]]));
+        let last = part.slice_owned(|view| view.index_axis_move(ndarray::Axis(0), 1));
+        assert_eq!(last.clone().slice_owned(|view| view.slice_move(s![..;-1])).to_vec(), [32, 31, 30]);
+        assert_eq!(last.sum(), 93);
+    }
+
+    #[test]
+    fn an_owned_array_becomes_a_mapped_one_as_it_is() {
+        use ndarray::{Array3, s};
+        let array = Array3::from_shape_fn((2, 3, 4), |(i, j, k)| i * 100 + j * 10 + k).mapv(|i| i as u64);
+        let mut cut = array.clone();
+        cut.slice_collapse(s![1.., ..;-1, 1..3]);
+        let turned = array.clone().permuted_axes([2, 0, 1]);
+        for array in [array.clone(), cut, turned, array.reversed_axes(), Array3::zeros((0, 2, 1))] {
+            assert_eq!(MappedArray::from(array.clone()).view(), array);
+        }
     }
 
     #[test]

@@ -98,15 +98,15 @@ macro_rules! like {
             const RANK: Option<usize> = D::NDIM;
 
             fn layout(&self) -> Layout {
-                Layout { shape: self.shape().to_vec(), order: mem::lie(self.view()).0 }
+                Layout { shape: self.shape().to_vec(), order: mem::lie(&self.view()).0 }
             }
 
             fn elements(&self) -> Cow<'_, [A]> {
-                mem::lie(self.view()).1
+                mem::lie(&self.view()).1
             }
 
             fn from_parts(layout: Layout, elements: Vec<A>) -> Option<Self> {
-                array(layout, elements).map(Into::into)
+                array(&layout, elements).map(Into::into)
             }
         }
     )*};
@@ -114,7 +114,7 @@ macro_rules! like {
 
 like!(Array, ArcArray);
 
-fn array<A, D: Dimension>(layout: Layout, elements: Vec<A>) -> Option<Array<A, D>> {
+fn array<A, D: Dimension>(layout: &Layout, elements: Vec<A>) -> Option<Array<A, D>> {
     let shape = IxDyn(&layout.shape).set_f(layout.order == Order::F);
     Array::from_shape_vec(shape, elements).ok()?.into_dimensionality().ok()
 }
@@ -122,15 +122,15 @@ fn array<A, D: Dimension>(layout: Layout, elements: Vec<A>) -> Option<Array<A, D
 /// Serialises an array: whole into a store, in ndarray's form into other formats.
 pub fn serialize<T: ArrayLike, S: Serializer>(array: &T, to: S) -> Result<S::Ok, S::Error> {
     let Layout { shape, order } = array.layout();
-    offer(Offered { shape, order, elements: array.elements(), ranked: T::RANK.is_some(), blob: None }, to)
+    offer(&Offered { shape, order, elements: array.elements(), ranked: T::RANK.is_some(), blob: None }, to)
 }
 
-pub(super) fn offer<A: Element, S: Serializer>(array: Offered<'_, A>, to: S) -> Result<S::Ok, S::Error> {
+pub(super) fn offer<A: Element, S: Serializer>(array: &Offered<'_, A>, to: S) -> Result<S::Ok, S::Error> {
     if array.shape.iter().product::<usize>() != array.elements.len() {
         let (shape, len) = (&array.shape, array.elements.len());
         return Err(serde::ser::Error::custom(format_args!("{len} elements for the shape {shape:?}")));
     }
-    to.serialize_newtype_struct(ARRAY, &array)
+    to.serialize_newtype_struct(ARRAY, array)
 }
 
 /// Deserialises an array that [`serialize`] or ndarray has written.

@@ -320,7 +320,7 @@ impl AnyArray {
     /// A copy of an array in memory. The order is kept if it lies without gaps.
     pub fn of<A: Element, D: Dimension>(array: &ArrayRef<A, D>) -> Self {
         let shape = array.shape().iter().map(|&extent| extent as u64).collect();
-        let (order, elements) = mem::lie(array.view());
+        let (order, elements) = mem::lie(&array.view());
         AnyArray(Held::Memory { dtype: A::DTYPE, shape, order, bytes: bytemuck::cast_slice(&elements).into() })
     }
 

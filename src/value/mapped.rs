@@ -12,9 +12,9 @@ use crate::mem::{self, MappedArray, Offered};
 /// formats, ndarray's form.
 impl<A: Element, D: Dimension> Serialize for MappedArray<A, D> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let (order, elements) = mem::lie(self.view());
+        let (order, elements) = mem::lie(&self.view());
         let ranked = D::NDIM.is_some();
-        offer(Offered { shape: self.shape().to_vec(), order, elements, ranked, blob: self.blob() }, to)
+        offer(&Offered { shape: self.shape().to_vec(), order, elements, ranked, blob: self.blob() }, to)
     }
 }
 

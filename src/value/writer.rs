@@ -164,7 +164,7 @@ impl Writer {
     /// copy in memory; any other is copied to C order first.
     pub fn array<A: Element, D: Dimension>(&mut self, array: &ArrayRef<A, D>) -> Result<Tree> {
         let shape: Vec<u64> = array.shape().iter().map(|&extent| extent as u64).collect();
-        let (order, elements) = mem::lie(array.view());
+        let (order, elements) = mem::lie(&array.view());
         self.bytes_of(A::DTYPE, shape, order, bytemuck::cast_slice(&elements)).map(Tree::Array)
     }
 

@@ -328,7 +328,7 @@ fn another_type_or_rank_is_an_error_that_names_both() {
     store.put("x", &Array2::<f32>::zeros((2, 3))).unwrap();
     let entry = store.entry("x").unwrap().unwrap();
     let stored = entry.array().unwrap();
-    let found = "float32 of 2 dimensions, shape [2, 3]";
+    let found = "float32 of shape [2, 3]";
     for (error, expected) in [
         (stored.to_array::<f64, Ix2>().unwrap_err(), "float64 of 2 dimensions"),
         (stored.to_array::<f32, Ix1>().unwrap_err(), "float32 of 1 dimensions"),

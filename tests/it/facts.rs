@@ -246,10 +246,8 @@ fn numbers_go_on_above_a_ledger_that_is_ahead_of_the_clock() {
     // Where no number is left the last one stays.
     std::fs::write(dir.inside("ledger"), ledger_file([u64::MAX; 7])).unwrap();
     assert_eq!([put(&store, "x"), put(&store, "y")], [u64::MAX; 2]);
-    assert_eq!(
-        ledger(&dir),
-        json!({ "sequence": u64::MAX, "bytes": u64::MAX, "entries": u64::MAX, "culled": u64::MAX })
-    );
+    let numbers = ledger(&dir);
+    assert!(numbers.as_object().unwrap().values().all(|number| *number == u64::MAX), "{numbers}");
     agree(&dir);
 }
 

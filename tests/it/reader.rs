@@ -146,7 +146,7 @@ fn collect_digests(entry: &ndstash::Entry, node: &Tree, path: &mut Vec<String>, 
     };
     match node {
         Tree::List(items) | Tree::Tagged(_, items) => {
-            items.iter().enumerate().for_each(|(at, item)| below(at.to_string(), item))
+            items.iter().enumerate().for_each(|(at, item)| below(at.to_string(), item));
         }
         Tree::Map(pairs) => pairs.iter().for_each(|(key, item)| match key {
             Tree::Str(text) => below(text.clone(), item),
@@ -271,6 +271,29 @@ fn the_reader_agrees_on_long_lists_strings_and_bytes_and_on_what_is_just_allowed
     agree(&dir);
 }
 
+#[test]
+fn the_reader_agrees_on_values_of_any_type() {
+    let dir = Dir::new();
+    let store = dir.open(&StoreOptions::new().inline_limits(500, 2000));
+    store
+        .put("rust", &(vec![1.5; 2000], Some(None::<u8>), i128::MIN, u128::MAX, Array2::<u16>::ones((40, 40))))
+        .unwrap();
+    let omitted = ndstash::Value::Omitted {
+        dtype: ndstash::DType::Bool,
+        shape: vec![3, u64::MAX],
+        digest: ndstash::Digest::of(b"not kept"),
+    };
+    let value = ndstash::Value::Tuple(vec![
+        ndstash::Value::Set(vec![ndstash::Value::Int(1), "a".into()]),
+        ndstash::Value::FrozenSet(vec![ndstash::Value::Tuple(Vec::new())]),
+        ndstash::Value::Complex(1.5, -0.5),
+        omitted,
+        store.get("rust").unwrap().unwrap(),
+    ]);
+    store.put("other", &value).unwrap();
+    agree(&dir);
+}
+
 /// Damages a store in one way; both programs must notice, or both must not.
 fn both_notice(what: &str, damage: fn(&Dir)) {
     let dir = Dir::new();
@@ -330,7 +353,7 @@ type Change = fn(&mut Vec<u8>);
 
 #[test]
 fn the_reader_refuses_the_same_bodies() {
-    let cases: [(&str, Change); 36] = [
+    let cases: [(&str, Change); 42] = [
         ("an unknown key", |body| splice(body, b"\xa4tags\x90", b"\xa4tagz\x90")),
         ("a key more", |body| {
             body[0] += 1;
@@ -360,7 +383,22 @@ fn the_reader_refuses_the_same_bodies() {
         ("a negative extent", |body| splice(body, b"\xa5shape\x91\x03", b"\xa5shape\x91\xff")),
         ("extents", |body| splice(body, b"\xa6inline", b"\xa7extents")),
         ("an index beyond the arrays", |body| splice(body, b"\xa5value\xd6\x01\0", b"\xa5value\xd6\x01\x01")),
-        ("an unknown extension", |body| splice(body, b"\xa5value\xd6\x01", b"\xa5value\xd6\x03")),
+        ("an unknown extension", |body| splice(body, b"\xa5value\xd6\x01", b"\xa5value\xd6\x05")),
+        ("a tag that begins no list", |body| splice(body, b"\xa5value\xd6\x01\0\0\0\0", b"\xa5value\xd4\x04\x01")),
+        ("a tag that is second", |body| {
+            splice(body, b"\xa5value\xd6\x01\0\0\0\0", b"\xa5value\x92\xc0\xd4\x04\x01");
+        }),
+        ("an unknown tag", |body| splice(body, b"\xa5value\xd6\x01\0\0\0\0", b"\xa5value\x91\xd4\x04\x08")),
+        ("a complex number of one part", |body| {
+            splice(body, b"\xa5value\xd6\x01\0\0\0\0", b"\xa5value\x92\xd4\x04\x04\xcb\0\0\0\0\0\0\0\0");
+        }),
+        ("an integer that is not large", |body| {
+            splice(body, b"\xa5value\xd6\x01\0\0\0\0", b"\xa5value\x92\xd4\x04\x05\xc4\x01\x07");
+        }),
+        ("a sequence of two dimensions", |body| {
+            splice(body, b"\xa5shape\x91\x03", b"\xa5shape\x92\x03\x01");
+            splice(body, b"\xa5value\xd6\x01", b"\xa5value\xd6\x03");
+        }),
         ("an extension of another length", |body| splice(body, b"\xa5value\xd6\x01\0\0", b"\xa5value\xd5\x01")),
         ("two places", |body| {
             splice(body, b"\x81\xa6inline\xc4\x03\x01\x02\x03", b"\x82\xa6inline\xc4\x03\x01\x02\x03\xa4blob\0");

@@ -13,21 +13,21 @@ use crate::value::StoredArray;
 /// The items of a list.
 pub(super) struct Items<'de> {
     of: Loader<'de>,
-    items: &'de [Tree],
+    all: &'de [Tree],
     next: usize,
 }
 
 impl<'de> Items<'de> {
     pub(super) fn new(of: Loader<'de>, items: &'de [Tree]) -> Self {
-        Items { of, items, next: 0 }
+        Items { of, all: items, next: 0 }
     }
 
     /// What was made, if all items were taken.
     pub(super) fn end<T>(&self, value: T) -> Result<T, Failure> {
-        if self.next == self.items.len() {
+        if self.next == self.all.len() {
             return Ok(value);
         }
-        Err(Failure::wrong(format!("a list of {}", self.next), format!("one of {}", self.items.len())))
+        Err(Failure::wrong(format!("a list of {}", self.next), format!("one of {}", self.all.len())))
     }
 }
 
@@ -35,32 +35,32 @@ impl<'de> SeqAccess<'de> for &mut Items<'de> {
     type Error = Failure;
 
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Failure> {
-        let Some(item) = self.items.get(self.next) else { return Ok(None) };
+        let Some(item) = self.all.get(self.next) else { return Ok(None) };
         let at = self.next;
         self.next += 1;
         seed.deserialize(self.of.at(item)).map(Some).map_err(|error| error.below(|| format!("[{at}]")))
     }
 
     fn size_hint(&self) -> Option<usize> {
-        Some(self.items.len() - self.next)
+        Some(self.all.len() - self.next)
     }
 }
 
 /// The pairs of a map.
 pub(super) struct Pairs<'de> {
     of: Loader<'de>,
-    pairs: std::slice::Iter<'de, (Tree, Tree)>,
+    left: std::slice::Iter<'de, (Tree, Tree)>,
     value: Option<(&'de Tree, &'de Tree)>,
 }
 
 impl<'de> Pairs<'de> {
     pub(super) fn new(of: Loader<'de>, pairs: &'de [(Tree, Tree)]) -> Self {
-        Pairs { of, pairs: pairs.iter(), value: None }
+        Pairs { of, left: pairs.iter(), value: None }
     }
 
     /// What was made, if all pairs were taken.
     pub(super) fn end<T>(&self, value: T) -> Result<T, Failure> {
-        match self.pairs.len() {
+        match self.left.len() {
             0 => Ok(value),
             left => Err(Failure::wrong("a map", format!("a map with {left} pairs more"))),
         }
@@ -71,7 +71,7 @@ impl<'de> MapAccess<'de> for &mut Pairs<'de> {
     type Error = Failure;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Failure> {
-        let Some((key, value)) = self.pairs.next() else { return Ok(None) };
+        let Some((key, value)) = self.left.next() else { return Ok(None) };
         self.value = Some((key, value));
         let at = |error: Failure| error.below(|| format!("{} (a key)", step(key)));
         seed.deserialize(self.of.at(key)).map(Some).map_err(at)
@@ -84,7 +84,7 @@ impl<'de> MapAccess<'de> for &mut Pairs<'de> {
     }
 
     fn size_hint(&self) -> Option<usize> {
-        Some(self.pairs.len())
+        Some(self.left.len())
     }
 }
 

@@ -99,21 +99,14 @@ impl<'de> Loader<'de> {
         items.end(value)
     }
 
-    fn elements<V: Visitor<'de>>(self, stored: &StoredArray, visitor: V) -> Result<V::Value, Failure> {
-        let mut elements = Elements::of(stored)?;
-        let value = visitor.visit_seq(&mut elements)?;
-        elements.end(value)
-    }
-
     /// What reads as a sequence: lists, the tagged ones, and what lies in one dimension.
     fn sequence<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
         match (self.node, self.stored()) {
-            (Tree::List(items), _)
-            | (Tree::Tagged(Tag::Tuple | Tag::Set | Tag::FrozenSet | Tag::Complex, items), _) => {
+            (Tree::List(items) | Tree::Tagged(Tag::Tuple | Tag::Set | Tag::FrozenSet | Tag::Complex, items), _) => {
                 self.items(items, visitor)
             }
             (Tree::Bytes(bytes), _) => visitor.visit_seq(Elements::bytes(bytes)),
-            (_, Some(stored)) if stored.shape().len() == 1 => self.elements(stored, visitor),
+            (_, Some(stored)) if stored.shape().len() == 1 => Elements::of(stored)?.deserialize_any(visitor),
             _ => self.wrong(&visitor),
         }
     }
@@ -273,14 +266,16 @@ impl<'de> Deserializer<'de> for Loader<'de> {
         visitor: V,
     ) -> Result<V::Value, Failure> {
         let array = name == "Array" && fields == ["v", "dim", "data"];
+        let known = mem::builder_of::<V::Value>().filter(|builder| builder.form == Form::Array);
         match self.node {
-            Tree::Map(pairs) => self.map(pairs, visitor),
+            // Arrays of what is no element are maps in ndarray's own form; other maps are none.
+            Tree::Map(pairs) if known.is_none() || self.node.get("data").is_some() => self.map(pairs, visitor),
             Tree::Array(_) if array => match self.build(Form::Array) {
                 Some(built) => built,
                 None => self.array_form(visitor),
             },
-            Tree::List(items) => self.items(items, visitor),
-            _ => match mem::builder_of::<V::Value>().filter(|builder| builder.form == Form::Array) {
+            Tree::List(items) if known.is_none() => self.items(items, visitor),
+            _ => match known {
                 Some(builder) => Err(Failure::wrong(elements::array_of(builder.dtype, builder.rank), self.found())),
                 None => self.wrong(&visitor),
             },

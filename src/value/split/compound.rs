@@ -13,14 +13,14 @@ use crate::mem::Failure;
 pub(super) struct Items<'a> {
     to: Splitter<'a>,
     numbers: Option<Flat>,
-    items: Vec<Tree>,
+    others: Vec<Tree>,
 }
 
 impl<'a> Items<'a> {
     pub(super) fn new(to: Splitter<'a>, len: Option<usize>) -> Self {
         // The widest element has 16 bytes.
         let enough = len.is_none_or(|len| len >= MIN_SEQUENCE / 16);
-        Items { to, numbers: enough.then(Flat::default), items: Vec::new() }
+        Items { to, numbers: enough.then(Flat::default), others: Vec::new() }
     }
 }
 
@@ -33,10 +33,10 @@ impl ser::SerializeSeq for Items<'_> {
             if numbers.push(item) {
                 return Ok(());
             }
-            self.items = numbers.to_trees();
+            self.others = numbers.to_trees();
             self.numbers = None;
         }
-        self.items.push(self.to.inner(item)?);
+        self.others.push(self.to.inner(item)?);
         Ok(())
     }
 
@@ -46,7 +46,7 @@ impl ser::SerializeSeq for Items<'_> {
                 Ok(Tree::Sequence(self.to.writer.bytes_of(dtype, vec![count], Order::C, &bytes)?))
             }
             Some(numbers) => Ok(Tree::List(numbers.to_trees())),
-            None => Ok(Tree::List(self.items)),
+            None => Ok(Tree::List(self.others)),
         }
     }
 }
@@ -92,12 +92,12 @@ tuples!(SerializeTuple serialize_element, SerializeTupleStruct serialize_field, 
 pub(super) struct Pairs<'a> {
     to: Splitter<'a>,
     key: Option<Tree>,
-    pairs: Vec<(Tree, Tree)>,
+    done: Vec<(Tree, Tree)>,
 }
 
 impl<'a> Pairs<'a> {
     pub(super) fn new(to: Splitter<'a>) -> Self {
-        Pairs { to, key: None, pairs: Vec::new() }
+        Pairs { to, key: None, done: Vec::new() }
     }
 }
 
@@ -113,12 +113,12 @@ impl ser::SerializeMap for Pairs<'_> {
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Failure> {
         let key =
             self.key.take().ok_or_else(|| <Failure as ser::Error>::custom("a map's value comes after its key"))?;
-        self.pairs.push((key, self.to.inner(value)?));
+        self.done.push((key, self.to.inner(value)?));
         Ok(())
     }
 
     fn end(self) -> Result<Tree, Failure> {
-        Ok(Tree::Map(self.pairs))
+        Ok(Tree::Map(self.done))
     }
 }
 

@@ -122,11 +122,12 @@ impl<'a> Serializer for Splitter<'a> {
     }
 
     fn serialize_u128(self, value: u128) -> Result<Tree, Failure> {
-        Ok(i128::try_from(value).map(integer).unwrap_or_else(|_| {
-            // The top bit is set: a byte more keeps it from being a sign.
-            let bytes = [&value.to_le_bytes()[..], &[0]].concat();
-            Tree::Tagged(Tag::Integer, vec![Tree::Bytes(bytes)])
-        }))
+        if let Ok(value) = i128::try_from(value) {
+            return Ok(integer(value));
+        }
+        // The top bit is set: a byte more keeps it from being a sign.
+        let bytes = [&value.to_le_bytes()[..], &[0]].concat();
+        Ok(Tree::Tagged(Tag::Integer, vec![Tree::Bytes(bytes)]))
     }
 
     fn serialize_f32(self, value: f32) -> Result<Tree, Failure> {
