@@ -18,7 +18,7 @@ LAYERS = [
     "gc",  # policy: which blobs stay
     "evict",  # policy: which entries stay; a put over the limit calls it
     "value",  # meaning: values and arrays as blobs and manifests
-    "cache usage verify doctor merge",  # policy: what people ask for
+    "cache usage verify doctor merge explain",  # policy: what people ask for
     "lib",  # re-exports
     "bin",  # the program: sees the public API
 ]

@@ -9,6 +9,7 @@ use clap_complete::Shell;
 
 use crate::app::{App, Verdict};
 use crate::failure::Result;
+use crate::policy_args::{CullArgs, EvictArgs, ExpireArgs, ExplainArgs, Filters, LimitArgs, NamesArgs, Sort, TagArgs};
 
 /// Keeps arrays in a store: every array once, mapped back instead of read, collected exactly.
 ///
@@ -45,13 +46,29 @@ pub(crate) enum Verb {
     Mv(TransferArgs),
     /// Put the value of an entry under a second name, without copying arrays.
     Cp(TransferArgs),
+    /// Tag entries, or take tags from them.
+    Tag(TagArgs),
+    /// Keep every policy from removing entries.
+    Pin(NamesArgs),
+    /// Let policies remove entries again.
+    Unpin(NamesArgs),
+    /// Say when caches stop handing entries out, and culling removes them.
+    Expire(ExpireArgs),
+    /// Remove entries by age, use, size, tag or origin. Their blobs stay until they are collected.
+    Evict(EvictArgs),
+    /// Remove what has expired and what is over the limits, and collect.
+    Cull(CullArgs),
+    /// Show or set how much the store may hold. Every put keeps to it.
+    Limit(LimitArgs),
     /// Collect: remove the blobs that no entry names. Safe while others write.
     Gc(GcArgs),
     /// Check every blob against its name, and every entry. Exits with 1 if problems were found.
     Verify(VerifyArgs),
     /// Tell which entries keep a blob.
     Why(WhyArgs),
-    /// Tell how much is stored, and what storing equal arrays once saves.
+    /// Tell which stored calls come nearest to one, and what differs.
+    Explain(ExplainArgs),
+    /// Tell how much is stored, what storing equal arrays once saves, and what caches saved.
     Stats,
     /// Tell how much space each entry takes.
     Du(PrefixArgs),
@@ -127,12 +144,18 @@ pub(crate) struct LsArgs {
     /// What the names begin with.
     #[arg(default_value = "", hide_default_value = true)]
     pub(crate) prefix: String,
-    /// Only entries with this tag. May be given several times: entries with all of them.
-    #[arg(long = "tag", value_name = "TAG")]
-    pub(crate) tags: Vec<String>,
-    /// A table: what each entry holds, its size, time and tags.
+    /// A table: what each entry holds, its size, ages, tags and what else is known of it.
     #[arg(short, long)]
     pub(crate) long: bool,
+    /// What to sort by.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) sort: Sort,
+    /// The other way round.
+    #[arg(long)]
+    pub(crate) reverse: bool,
+    // Last: the heading counts for all that follows.
+    #[command(flatten)]
+    pub(crate) filters: Filters,
 }
 
 #[derive(Debug, clap::Args)]
@@ -173,6 +196,13 @@ pub(crate) struct GcArgs {
     /// Only tell what would be removed.
     #[arg(long)]
     pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) locks: LockArgs,
+}
+
+/// How whoever collects goes about locks.
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct LockArgs {
     /// How long to wait for each lock.
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) wait: Option<std::time::Duration>,
@@ -220,7 +250,7 @@ pub(crate) struct CompletionsArgs {
     pub(crate) shell: Shell,
 }
 
-fn printable(text: &str) -> Result<String, &'static str> {
+pub(crate) fn printable(text: &str) -> Result<String, &'static str> {
     match text {
         "" => Err("at least one character is expected"),
         text if text.contains(char::is_control) => Err("control characters are not allowed"),

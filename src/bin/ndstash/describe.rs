@@ -4,23 +4,43 @@ use ndstash::{ArrayIndex, ArrayInfo, EntryInfo, Order, Tag, Tree};
 use serde_json::{Value, json};
 
 use crate::format::{count, rfc3339, shape};
+use crate::ls::Hits;
+use crate::select::now;
 
 const SECOND: i128 = 1_000_000_000;
 
 /// An entry as JSON.
-pub(crate) fn entry(info: &EntryInfo) -> Value {
+pub(crate) fn entry(info: &EntryInfo, hits: u64) -> Value {
     let meta = info.meta().iter().map(|(key, value)| (key.clone(), tree(value)));
     json!({
         "name": info.name(),
         "key": info.key().to_string(),
         "kind": kind(info.tree()),
+        "encoding": info.encoding(),
         "bytes": info.logical_bytes(),
+        "sequence": info.sequence(),
         "created": rfc3339(created(info)),
         "last_used": rfc3339(last_used(info)),
+        "hits": hits,
+        "compute_seconds": info.compute_time().map(|time| time.as_secs_f64()),
+        "expires": info.expires().map(|time| rfc3339(time.into())),
+        "expired": info.is_expired_at(now()),
+        "pinned": info.is_pinned(),
+        "namespace": info.namespace(),
+        "function": info.function(),
+        "version": info.version(),
+        "key_parts": info.plain_key_parts().as_ref().map(tree),
+        "host": info.host(),
+        "user": info.user(),
         "tags": info.tags(),
         "meta": meta.collect::<serde_json::Map<_, _>>(),
         "arrays": leaves(info).iter().map(|leaf| array(&leaf.path, &leaf.info)).collect::<Vec<_>>(),
     })
+}
+
+/// How often caches handed the entry out.
+pub(crate) fn hits_of(info: &EntryInfo, hits: &Hits) -> u64 {
+    hits.get(&info.key()).copied().unwrap_or_default()
 }
 
 pub(crate) fn created(info: &EntryInfo) -> i128 {
@@ -124,10 +144,28 @@ fn below(path: &str, step: &str) -> String {
 }
 
 /// Keys that are no text are written as JSON.
-fn key_text(key: &Tree) -> String {
+pub(crate) fn key_text(key: &Tree) -> String {
     match key {
         Tree::Str(text) => text.clone(),
         other => tree(other).to_string(),
+    }
+}
+
+/// A tree of JSON. A number that is no integer of 64 bits is a float.
+pub(crate) fn from_json(json: &Value) -> Tree {
+    match json {
+        Value::Null => Tree::Nil,
+        Value::Bool(value) => Tree::Bool(*value),
+        Value::Number(number) => match (number.as_i64(), number.as_u64()) {
+            (Some(value), _) => Tree::Int(value),
+            (None, Some(value)) => Tree::UInt(value),
+            (None, None) => Tree::Float(number.as_f64().unwrap_or(f64::NAN)),
+        },
+        Value::String(text) => Tree::Str(text.clone()),
+        Value::Array(items) => Tree::List(items.iter().map(from_json).collect()),
+        Value::Object(pairs) => {
+            Tree::Map(pairs.iter().map(|(key, value)| (Tree::Str(key.clone()), from_json(value))).collect())
+        }
     }
 }
 
@@ -161,5 +199,37 @@ pub(crate) fn text(node: &Tree) -> String {
     match node {
         Tree::Str(text) => text.clone(),
         other => tree(other).to_string(),
+    }
+}
+
+/// A tree as JSON, cut short: for lines of which it is only a part.
+pub(crate) fn brief(node: &Tree) -> String {
+    const MOST: usize = 80;
+    let whole = tree(node).to_string();
+    match whole.char_indices().nth(MOST) {
+        Some((at, _)) => format!("{}...", &whole[..at]),
+        None => whole,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_becomes_a_tree_of_the_same_types() {
+        let json = json!({ "i": -1, "u": u64::MAX, "f": 1.0, "l": [null, true, "x"] });
+        let list = Tree::List(vec![Tree::Nil, true.into(), "x".into()]);
+        let of = from_json(&json);
+        assert_eq!([of.get("i"), of.get("l")], [Some(&Tree::Int(-1)), Some(&list)]);
+        assert_eq!([of.get("u"), of.get("f")], [Some(&Tree::UInt(u64::MAX)), Some(&Tree::Float(1.0))]);
+        assert_eq!(tree(&of), json);
+    }
+
+    #[test]
+    fn long_trees_are_cut_between_characters() {
+        assert_eq!(brief(&"short".into()), "\"short\"");
+        let long = brief(&Tree::Str("\u{e9}".repeat(200)));
+        assert_eq!((long.chars().count(), long.ends_with("...")), (83, true));
     }
 }

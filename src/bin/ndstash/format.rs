@@ -89,6 +89,11 @@ pub(crate) fn count(number: u64, noun: &str) -> String {
     }
 }
 
+/// How much a part is of the whole, rounded down; `None` if there is no whole.
+pub(crate) fn percent(part: u64, whole: u64) -> Option<String> {
+    (u128::from(part) * 100).checked_div(u128::from(whole)).map(|percent| format!("{percent} %"))
+}
+
 pub(crate) fn time(elapsed: Duration) -> String {
     format!("{elapsed:.1?}").replace('\u{b5}', "u")
 }
@@ -133,6 +138,12 @@ mod tests {
         for (bytes, text) in table {
             assert_eq!(size(bytes), text, "{bytes}");
         }
+    }
+
+    #[test]
+    fn a_part_of_nothing_has_no_percentage() {
+        assert_eq!([percent(1, 0), percent(2, 3), percent(3, 2)], [None, Some("66 %".into()), Some("150 %".into())]);
+        assert_eq!(percent(u64::MAX, u64::MAX), Some("100 %".into()));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use ndstash::{Error, GcOptions, GcPlan, GcReport, Store};
 use serde_json::{Value, json};
 
 use crate::app::{App, Verdict};
-use crate::args::GcArgs;
+use crate::args::{GcArgs, LockArgs};
 use crate::failure::{Context, Result};
 use crate::format::{Report, count, size, time};
 use crate::progress;
@@ -15,25 +15,31 @@ pub(crate) fn run(app: &mut App, args: &GcArgs) -> Result<Verdict> {
         app.report(&plan_json(&plan), &plan_people(&plan))?;
         return Ok(Verdict::Fine);
     }
-    let store = app.open()?;
-    let mut options = GcOptions::new().alone(args.alone);
-    if let Some(wait) = args.wait {
-        options = options.wait(wait);
-    }
-    let bar = progress::work("collecting");
-    let collected = store.gc(&options);
-    bar.finish_and_clear();
-    let damaged = collected.as_ref().is_err_and(Error::is_damage);
-    let report = collected.context(|| refusal(&store, damaged))?;
+    let report = collect(&app.open()?, &args.locks)?;
     app.report(&json(&report), &people(&report))?;
     Ok(Verdict::Fine)
+}
+
+pub(crate) fn collect(store: &Store, locks: &LockArgs) -> Result<GcReport> {
+    refused(store, progress::during("collecting", || store.gc(&options(locks))))
+}
+
+pub(crate) fn options(locks: &LockArgs) -> GcOptions {
+    let options = GcOptions::new().alone(locks.alone);
+    locks.wait.map_or(options.clone(), |wait| options.wait(wait))
+}
+
+/// Says of a collection that failed what that means.
+pub(crate) fn refused<T>(store: &Store, collected: ndstash::Result<T>) -> Result<T> {
+    let damaged = collected.as_ref().is_err_and(Error::is_damage);
+    collected.context(|| refusal(store, damaged))
 }
 
 /// What was refused. As long as it is not known what a damaged entry names, nothing is removed: then what to do.
 fn refusal(store: &Store, damaged: bool) -> String {
     let path = store.path().display();
     if damaged {
-        format!("cannot collect in {path}: nothing was removed; `ndstash verify --repair` quarantines what is damaged")
+        format!("cannot collect in {path}: no blob was removed; `ndstash verify --repair` quarantines what is damaged")
     } else {
         format!("cannot collect in {path}")
     }
@@ -63,7 +69,7 @@ pub(crate) fn plan_people(plan: &GcPlan) -> Report {
     report
 }
 
-fn json(report: &GcReport) -> Value {
+pub(crate) fn json(report: &GcReport) -> Value {
     json!({
         "dry_run": false,
         "entries": report.entries,

@@ -10,28 +10,37 @@
     reason = "the fence keeps the library's file system calls in one room; a program opens the files it is told to"
 )]
 
+mod amount;
 mod app;
 mod args;
+mod cull;
 mod demo;
 mod describe;
 mod doctor;
 mod edit;
+mod evict;
+mod explain;
 mod failure;
 mod format;
 mod gc;
 mod get;
 mod init;
+mod labels;
+mod limit;
 mod ls;
 mod npy;
 mod npz;
+mod policy_args;
 mod progress;
 mod put;
 mod rm;
+mod select;
 mod show;
 mod source;
 mod stats;
 mod summary;
 mod target;
+mod traffic;
 mod verify;
 mod why;
 
@@ -69,9 +78,17 @@ fn run(app: &mut App, verb: &Verb) -> Result<Verdict> {
         Verb::Rm(args) => rm::run(app, args),
         Verb::Mv(args) => edit::rename(app, args),
         Verb::Cp(args) => edit::copy(app, args),
+        Verb::Tag(args) => labels::tag(app, args),
+        Verb::Pin(args) => labels::pin(app, args, true),
+        Verb::Unpin(args) => labels::pin(app, args, false),
+        Verb::Expire(args) => labels::expire(app, args),
+        Verb::Evict(args) => evict::run(app, args),
+        Verb::Cull(args) => cull::run(app, args),
+        Verb::Limit(args) => limit::run(app, args),
         Verb::Gc(args) => gc::run(app, args),
         Verb::Verify(args) => verify::run(app, args),
         Verb::Why(args) => why::run(app, args),
+        Verb::Explain(args) => explain::run(app, args),
         Verb::Stats => stats::run(app),
         Verb::Du(args) => stats::du(app, args),
         Verb::Doctor => doctor::run(app),

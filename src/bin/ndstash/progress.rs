@@ -31,6 +31,14 @@ pub(crate) fn work(what: &'static str) -> ProgressBar {
     bar
 }
 
+/// Shows the time that goes by while something is done.
+pub(crate) fn during<T>(what: &'static str, act: impl FnOnce() -> T) -> T {
+    let bar = work(what);
+    let done = act();
+    bar.finish_and_clear();
+    done
+}
+
 fn styled(bar: ProgressBar, template: &str, what: &'static str) -> ProgressBar {
     let style = ProgressStyle::with_template(template).expect("the templates above are well-formed");
     bar.with_style(style.progress_chars("=> ")).with_prefix(what)

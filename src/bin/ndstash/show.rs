@@ -1,25 +1,31 @@
 //! `show`: what an entry says of itself, and on request what its numbers are like.
 
-use ndstash::{Entry, EntryInfo, Store};
+use ndstash::{Entry, EntryInfo, Store, Tree};
 use serde_json::{Value, json};
 
+use crate::amount::span;
 use crate::app::{App, Verdict, address, say_absent};
 use crate::args::ShowArgs;
-use crate::describe::{self, Leaf, leaves, order, text};
+use crate::describe::{self, Leaf, brief, key_text, leaves, order, text};
 use crate::failure::{Context, Result};
 use crate::format::{Report, local_time, shape, size};
+use crate::select::now;
 use crate::summary::{Figures, Summary};
+
+/// The encoding of a value that is the tree itself.
+const PLAIN: &str = "tree";
 
 pub(crate) fn run(app: &mut App, args: &ShowArgs) -> Result<Verdict> {
     let store = app.open_to_read()?;
     let Some(info) = store.info(address(&store, &args.name)?)? else { return say_absent(&store, &args.name) };
+    let hits = describe::hits_of(&info, &store.hits());
     if !args.stats {
-        app.report(&describe::entry(&info), &people(&info, None))?;
+        app.report(&describe::entry(&info, hits), &people(&info, hits, None))?;
         return Ok(Verdict::Fine);
     }
     let Some(entry) = store.entry(info.key())? else { return say_absent(&store, &args.name) };
     let figures = all_figures(&store, &entry)?;
-    app.report(&with_figures(&entry, &figures), &people(&entry, Some(&figures)))?;
+    app.report(&with_figures(&entry, hits, &figures), &people(&entry, hits, Some(&figures)))?;
     Ok(Verdict::Fine)
 }
 
@@ -42,8 +48,8 @@ fn figures(entry: &Entry, leaf: &Leaf<'_>) -> Result<Option<Figures>> {
     }
 }
 
-fn with_figures(info: &EntryInfo, figures: &[Option<Figures>]) -> Value {
-    let mut entry = describe::entry(info);
+fn with_figures(info: &EntryInfo, hits: u64, figures: &[Option<Figures>]) -> Value {
+    let mut entry = describe::entry(info, hits);
     for (array, figures) in entry["arrays"].as_array_mut().into_iter().flatten().zip(figures) {
         array["stats"] = figures.as_ref().map_or(
             Value::Null,
@@ -53,16 +59,10 @@ fn with_figures(info: &EntryInfo, figures: &[Option<Figures>]) -> Value {
     entry
 }
 
-fn people(info: &EntryInfo, figures: Option<&[Option<Figures>]>) -> Report {
-    let mut facts = vec![
-        ("name", info.name().unwrap_or("none").to_owned()),
-        ("key", info.key().to_string()),
-        ("holds", describe::holds(info)),
-        ("size", size(info.logical_bytes())),
-        ("created", local_time(describe::created(info))),
-        ("last used", local_time(describe::last_used(info))),
-        ("tags", info.tags().join(", ")),
-    ];
+fn people(info: &EntryInfo, hits: u64, figures: Option<&[Option<Figures>]>) -> Report {
+    let mut facts = identity(info);
+    facts.extend(life(info, hits));
+    facts.extend(origin(info));
     facts.extend(info.meta().iter().map(|(key, value)| ("meta", format!("{key} = {}", text(value)))));
     facts.retain(|(_, value)| !value.is_empty());
     let mut report = Report::new();
@@ -73,6 +73,54 @@ fn people(info: &EntryInfo, figures: Option<&[Option<Figures>]>) -> Report {
         arrays(&mut report, &found, figures);
     }
     report
+}
+
+/// What is said, and its value; an empty one is left out.
+type Fact = (&'static str, String);
+
+fn identity(info: &EntryInfo) -> Vec<Fact> {
+    vec![
+        ("name", info.name().unwrap_or("none").to_owned()),
+        ("key", info.key().to_string()),
+        ("sequence", info.sequence().to_string()),
+        ("holds", describe::holds(info)),
+        ("size", size(info.logical_bytes())),
+        ("encoding", Some(info.encoding()).filter(|&word| word != PLAIN).unwrap_or_default().to_owned()),
+        ("tags", info.tags().join(", ")),
+    ]
+}
+
+/// How an entry came to be, and how long it is going to stay.
+fn life(info: &EntryInfo, hits: u64) -> Vec<Fact> {
+    let over = if info.is_expired_at(now()) { " (over)" } else { "" };
+    vec![
+        ("created", local_time(describe::created(info))),
+        ("took", info.compute_time().map(span).unwrap_or_default()),
+        ("last used", local_time(describe::last_used(info))),
+        ("hits", if hits > 0 { hits.to_string() } else { String::new() }),
+        ("expires", info.expires().map(|time| local_time(time.into()) + over).unwrap_or_default()),
+        ("pinned", if info.is_pinned() { "yes" } else { "" }.to_owned()),
+    ]
+}
+
+/// What was asked for when the value was computed.
+fn origin(info: &EntryInfo) -> Vec<Fact> {
+    let said = |text: Option<&str>| text.unwrap_or_default().to_owned();
+    let mut facts = vec![
+        ("namespace", said(info.namespace())),
+        ("function", said(info.function())),
+        ("version", said(info.version())),
+        ("host", said(info.host())),
+        ("user", said(info.user())),
+    ];
+    match info.plain_key_parts() {
+        Some(Tree::Map(pairs)) => {
+            facts.extend(pairs.iter().map(|(part, value)| ("part", format!("{} = {}", key_text(part), brief(value)))));
+        }
+        Some(other) => facts.push(("part", brief(&other))),
+        None => {}
+    }
+    facts
 }
 
 fn arrays(report: &mut Report, leaves: &[Leaf<'_>], figures: Option<&[Option<Figures>]>) {

@@ -6,16 +6,25 @@ use serde_json::{Value, json};
 use crate::app::{App, Verdict};
 use crate::args::PrefixArgs;
 use crate::failure::Result;
-use crate::format::{Report, count, size};
+use crate::format::{Report, count, percent, size};
+use crate::{limit, traffic};
 
 pub(crate) fn run(app: &mut App) -> Result<Verdict> {
-    let usage = app.open_to_read()?.usage()?;
-    app.report(&json(&usage), &people(&usage))?;
+    let store = app.open_to_read()?;
+    let (usage, limits, namespaces) = (store.usage()?, store.limits()?, store.cache_stats());
+    let mut people = Report::new();
+    people.facts(facts(&usage).into_iter().chain(traffic::fullness(&usage, &limits)));
+    traffic::people(&mut people, &namespaces);
+    let mut json = json(&usage);
+    json["limit"] = limit::json(&limits);
+    json["cache"] = traffic::json(&namespaces);
+    app.report(&json, &people)?;
     Ok(Verdict::Fine)
 }
 
 fn json(usage: &Usage) -> Value {
     json!({
+        "counted_bytes": traffic::counted_bytes(usage),
         "entries": usage.entries,
         "logical_bytes": usage.logical_bytes,
         "stored_bytes": stored(usage),
@@ -41,6 +50,12 @@ pub(crate) fn stored(usage: &Usage) -> u64 {
 }
 
 pub(crate) fn people(usage: &Usage) -> Report {
+    let mut report = Report::new();
+    report.facts(facts(usage));
+    report
+}
+
+fn facts(usage: &Usage) -> Vec<(&'static str, String)> {
     let files = |number, noun: &str, bytes| format!("{} ({})", count(number, noun), size(bytes));
     let mut facts = vec![
         ("entries", usage.entries.to_string()),
@@ -57,16 +72,13 @@ pub(crate) fn people(usage: &Usage) -> Report {
     if usage.leftover_files > 0 {
         facts.push(("leftovers", files(usage.leftover_files, "file", usage.leftover_bytes)));
     }
-    let mut report = Report::new();
-    report.facts(facts);
-    report
+    facts
 }
 
 fn share(usage: &Usage) -> String {
-    match (u128::from(usage.saved_bytes) * 100).checked_div(u128::from(usage.logical_bytes)) {
-        Some(percent) => format!(" ({percent} % of logical)"),
-        None => String::new(),
-    }
+    percent(usage.saved_bytes, usage.logical_bytes)
+        .map(|percent| format!(" ({percent} of logical)"))
+        .unwrap_or_default()
 }
 
 pub(crate) fn du(app: &mut App, args: &PrefixArgs) -> Result<Verdict> {

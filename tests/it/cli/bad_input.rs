@@ -179,6 +179,9 @@ fn a_store_that_may_only_be_read_can_be_read() {
     for args in [&["ls"][..], &["show", "a", "--stats"], &["stats"], &["du"], &["gc", "--dry-run"], &["verify"]] {
         run(args).fine();
     }
+    for args in [&["limit"][..], &["cull", "--to", "1k", "--dry-run"], &["evict", "a", "--dry-run"]] {
+        run(args).fine();
+    }
     run(&["get", "a", "-o", "out.npy"]).fine();
     fs::write(temp.path().join("b.npy"), npy_large(2)).unwrap();
     run(&["put", "b", "b.npy"]).fails_saying(&["Permission denied"]);

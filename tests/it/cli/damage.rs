@@ -106,7 +106,7 @@ fn a_damaged_head_stops_gc_which_says_what_to_do() {
     dir.put("bad", &npy_f64(&vec![1.0; 20_000])).fine();
     let entry = files_below(&dir.store().join("entries")).remove(0);
     flip(&entry, 60);
-    dir.run(["gc"]).fails_saying(&["nothing was removed", "ndstash verify --repair", "head"]);
+    dir.run(["gc"]).fails_saying(&["no blob was removed", "ndstash verify --repair", "head"]);
     assert_eq!(files_below(&dir.store().join("blobs")).len(), 1, "the blob may be needed");
     dir.run(["verify", "--repair"]).ends(1);
     dir.run(["gc"]).fine();

@@ -1,9 +1,14 @@
 //! The program, run as people and scripts run it.
 
 mod bad_input;
+mod caches;
 mod damage;
 mod entries;
 mod files;
+mod filters;
+mod labels;
+mod plant;
+mod policy;
 mod round_trip;
 mod session;
 mod space;

@@ -114,7 +114,7 @@ impl<'a> Story<'a> {
         let rest = infos.len().saturating_sub(LISTED);
         infos.truncate(LISTED);
         let mut report = Report::new();
-        report.table(&ls::HEAD, &ls::NUMBERS, infos.iter().map(ls::row));
+        ls::table(&mut report, &infos, &ls::Hits::new());
         self.tell(format_args!("3. The list begins like this; {rest} more follow.\n{report}"))
     }
 
