@@ -20,7 +20,8 @@ pub(super) struct Rules {
     pub(super) exempt_from: u64,
     /// Entries with this sequence number or a higher one came lately: they go only when all others are gone, the oldest
     /// of them first. So do those that were put less than [`LATELY`] ago.
-    pub(super) late_from: u64,
+    /// `None`: nothing is spared for being new.
+    pub(super) late_from: Option<u64>,
 }
 
 /// Why an entry goes.
@@ -67,7 +68,7 @@ impl Rules {
 
     fn is_late(&self, entry: &Resident) -> bool {
         let age = self.now.saturating_sub(entry.facts.created);
-        entry.facts.sequence >= self.late_from || (0..LATELY).contains(&age)
+        self.late_from.is_some_and(|from| entry.facts.sequence >= from || (0..LATELY).contains(&age))
     }
 
     fn overdue(&self, entry: &Resident) -> Option<Reason> {
@@ -174,7 +175,7 @@ mod tests {
 
     fn rules(bytes: u64, policy: Policy) -> Rules {
         let limits = Limits { bytes: Some(bytes), policy, ..Limits::default() };
-        Rules { limits, now: 1_000_000_000_000, exempt_from: FAR, late_from: FAR }
+        Rules { limits, now: 1_000_000_000_000, exempt_from: FAR, late_from: Some(FAR) }
     }
 
     fn order(census: &mut Census, rules: &Rules) -> Vec<usize> {
@@ -220,7 +221,7 @@ mod tests {
         assert_eq!(order(&mut pinned, &rules(350, Policy::Lru)), [1]);
         let tight = Rules { exempt_from: 4, ..rules(10, Policy::Lru) };
         assert_eq!(order(&mut make(), &tight), [0, 1, 2], "the newcomer stays though it is over the limit");
-        let late = Rules { late_from: 2, ..rules(350, Policy::Lfu) };
+        let late = Rules { late_from: Some(2), ..rules(350, Policy::Lfu) };
         let mut used = make();
         used.entries[0].hits = 9;
         assert_eq!(order(&mut used, &late), [0], "however often it was used");
@@ -230,7 +231,7 @@ mod tests {
         used = make();
         used.entries[1].facts.created = 1_000_000_000_000 - LATELY + 1;
         assert_eq!(order(&mut used, &rules(120, Policy::Lru)), [0, 2, 3]);
-        let late = Rules { late_from: 1, ..rules(399, Policy::Lfu) };
+        let late = Rules { late_from: Some(1), ..rules(399, Policy::Lfu) };
         assert_eq!(order(&mut make(), &late), [0]);
     }
 

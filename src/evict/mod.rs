@@ -149,7 +149,7 @@ impl Store {
         let exempt_from = options.newest.unwrap_or(ledger.sequence.saturating_add(1));
         // Who asks for a cull means all there is. One that a put has called spares what came lately: since the cull
         // before the last, because what was on its way when the last began was not seen by it.
-        let late_from = if options.newest.is_some() { ledger.culled_before.saturating_add(1) } else { u64::MAX };
+        let late_from = options.newest.map(|_| ledger.culled_before.saturating_add(1));
         let rules = Rules { limits, now: disk::now_ns(), exempt_from, late_from };
         let mut census = Census::take(self)?;
         let mut report = CullReport { bytes_before: census.bytes, ..CullReport::default() };

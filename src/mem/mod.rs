@@ -1,4 +1,4 @@
-//! Mapped memory: all unsafe code of the crate.
+//! Arrays in memory, mapped and known by their type: all unsafe code of the crate.
 //!
 //! A map is sound as long as nobody changes or truncates the file beneath it. ndstash itself never does: blobs are
 //! published complete, read-only, and are only ever unlinked or replaced by another inode. That nobody *else* does
@@ -250,6 +250,18 @@ mod tests {
         let clone = c.clone();
         drop(c);
         assert_eq!(clone.row(1).to_vec(), [3, 4, 5]);
+    }
+
+    #[test]
+    fn only_a_whole_map_says_which_blob_it_is() {
+        let digest = Digest::of(b"");
+        let whole = MappedArray::<u8, Ix1>::from_map(Arc::new(Mapping(None)), digest, &[0], Order::C).unwrap();
+        let blob_of = |array: &MappedArray<u8, Ix1>| recognise(array).expect("it is known").blob;
+        assert_eq!((blob_of(&whole), blob_of(&whole.clone())), (Some((digest, 0)), Some((digest, 0))));
+        assert_eq!(recognise(&&whole).and_then(|elements| elements.blob), Some((digest, 0)));
+        assert_eq!(blob_of(&whole.slice_owned(|view| view)), None);
+        assert_eq!(blob_of(&MappedArray::from(ndarray::arr1(&[]))), None);
+        assert!(recognise(&whole.view()).expect("it is known").blob.is_none());
     }
 
     #[test]

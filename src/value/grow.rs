@@ -32,7 +32,7 @@ const PIECE: u64 = 8 << 20;
 /// history.extend(&Array2::ones((4, 3)))?;
 /// history.put("history")?;
 ///
-/// let stored = store.get("history")?.unwrap().array().unwrap().to_array::<f64, Ix2>()?;
+/// let stored = store.entry("history")?.unwrap().array().unwrap().to_array::<f64, Ix2>()?;
 /// assert_eq!((stored.dim(), stored.sum()), ((5, 3), 15.0));
 /// # Ok::<(), ndstash::Error>(())
 /// ```

@@ -73,7 +73,7 @@ pub(crate) fn files(dir: &Path) -> Vec<PathBuf> {
 /// The blobs that a manifest names, read straight from its bytes.
 pub(crate) fn named_blobs(manifest: &[u8]) -> BTreeSet<Digest> {
     let count = u32::from_le_bytes(manifest[88..92].try_into().unwrap()) as usize;
-    (0..count).map(|i| Digest::from_bytes(manifest[128 + 40 * i..160 + 40 * i].try_into().unwrap())).collect()
+    (0..count).map(|i| Digest::from_bytes(manifest[160 + 40 * i..192 + 40 * i].try_into().unwrap())).collect()
 }
 
 /// What a store holds that should be gone once everything has ended and a collector has run.
