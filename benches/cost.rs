@@ -18,7 +18,9 @@ use std::time::{Duration, Instant};
 
 use ndarray::{Array1, Array2, Ix1};
 use ndstash::seam::{Flow, Seam, Step, Verb, Watch};
-use ndstash::{CallKey, DType, Digest, GcOptions, MapPolicy, Order, Store, StoreOptions, VerifyOnRead};
+use ndstash::{
+    Cache, CacheOptions, CallKey, DType, Digest, GcOptions, MapPolicy, Order, Store, StoreOptions, VerifyOnRead,
+};
 use serde::{Deserialize, Serialize};
 
 const ROUNDS: usize = 5;
@@ -37,7 +39,7 @@ fn main() -> ExitCode {
         std::env::var_os("NDSTASH_BENCH_DIR").map_or_else(|| PathBuf::from(env!("CARGO_TARGET_TMPDIR")), PathBuf::from);
     let dir = tempfile::tempdir_in(base).expect("a directory to work in");
     let mut report = Report { filter: args.into_iter().next().unwrap_or_default(), missed: 0 };
-    let benches: [(&str, Bench); 8] = [
+    let benches: [(&str, Bench); 9] = [
         ("put-new", put_new),
         ("put-there", put_there),
         ("values", values),
@@ -46,6 +48,7 @@ fn main() -> ExitCode {
         ("stream", stream),
         ("gc", gc),
         ("key", key),
+        ("hit", hit),
     ];
     for (name, bench) in benches {
         if name.contains(&report.filter) {
@@ -379,4 +382,44 @@ fn key(dir: &Path, report: &mut Report) {
     let time = median(&stored);
     let target = Some(("under 20 us", time < Duration::from_micros(20)));
     report.line("the same mapped from the store", &format!("{time:9.2?}"), target);
+}
+
+/// What a small value holds that a cache is asked for often.
+#[derive(Serialize, Deserialize)]
+struct Small {
+    name: String,
+    energy: f64,
+    steps: u64,
+    converged: bool,
+}
+
+/// Hits of a small value, from disk and from memory, against opening, reading and closing a file of that size.
+fn hit(dir: &Path, report: &mut Report) {
+    const HITS: u32 = 20_000;
+    let store = Store::create(dir).expect("a new store");
+    let disk = Cache::new(store.clone(), "bench").expect("a cache");
+    let memory = CacheOptions::new().memory(1 << 20).open(store.clone(), "bench").expect("a cache");
+    let small = Small { name: "relaxed".into(), energy: -1.5, steps: 1200, converged: true };
+    disk.insert(&("small", 1), &small).expect("a put");
+    let info = disk.info(&("small", 1)).expect("a read").expect("it is there");
+    let (size, key) = (info.manifest_bytes(), info.key().to_string());
+    let plain = dir.join("entries").join(&key[..2]).join(key);
+    let repeat = |work: &dyn Fn()| timed(|| (0..HITS).for_each(|_| work())) / HITS;
+    let get = |cache: &Cache| {
+        let found: Option<Small> = cache.get(&("small", 1)).expect("a hit");
+        assert!(black_box(found).expect("it is there").converged);
+    };
+    let (mut bare, mut cold, mut warm) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..2 * ROUNDS {
+        bare.push(repeat(&|| drop(black_box(fs::read(&plain)))));
+        cold.push(repeat(&|| get(&disk)));
+        warm.push(repeat(&|| get(&memory)));
+    }
+    let (limit, ours) = (median(&bare), median(&cold));
+    let ratio = ours.as_secs_f64() / limit.as_secs_f64();
+    let figure = format!("{ratio:5.2} times reading its file of {size} bytes  ({ours:9.2?} against {limit:9.2?})");
+    report.line("hit of a small value", &figure, Some(("at most 1.5", ratio <= 1.5)));
+    let time = median(&warm);
+    let target = Some(("under 1 us", time < Duration::from_micros(1)));
+    report.line("hit of a small value in memory", &format!("{time:9.2?}"), target);
 }

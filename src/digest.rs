@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::LazyLock;
 
 use crate::error::Error;
 use crate::threads;
@@ -51,7 +52,7 @@ impl Digest {
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&blake3::Hash::from_bytes(self.0).to_hex())
     }
 }
 
@@ -117,11 +118,29 @@ impl Hasher {
     }
 }
 
-/// BLAKE3's key derivation: a digest in a domain of its own, so that it can never be a blob's.
-pub(crate) fn derive(context: &str, bytes: &[u8]) -> Digest {
-    let mut hasher = Hasher(blake3::Hasher::new_derive_key(context));
-    hasher.update(bytes);
-    hasher.finish()
+/// A domain of BLAKE3's key derivation, whose digests can never be a blob's.
+pub(crate) struct Domain(LazyLock<blake3::Hasher>);
+
+/// Makes a [`Domain`] of a context, which is a literal.
+macro_rules! domain {
+    ($context:literal) => {
+        $crate::digest::Domain::new(|| blake3::Hasher::new_derive_key($context))
+    };
+}
+pub(crate) use domain;
+
+impl Domain {
+    /// The domain of a context; `hasher` is BLAKE3's for it, made when first needed.
+    pub(crate) const fn new(hasher: fn() -> blake3::Hasher) -> Self {
+        Domain(LazyLock::new(hasher))
+    }
+
+    /// The digest of some bytes in this domain.
+    pub(crate) fn digest(&self, bytes: &[u8]) -> Digest {
+        let mut hasher = Hasher(self.0.clone());
+        hasher.update(bytes);
+        hasher.finish()
+    }
 }
 
 #[cfg(test)]

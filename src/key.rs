@@ -6,11 +6,11 @@ use std::str::FromStr;
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::digest::{Digest, derive};
+use crate::digest::{Digest, Domain, domain};
 use crate::error::{Error, Result};
 
 /// The domain of keys made from names (blobs-format.md section 6).
-const NAME_CONTEXT: &str = "ndstash 0 entry name";
+static NAMES: Domain = domain!("ndstash 0 entry name");
 
 /// The longest name of an entry, in bytes of UTF-8.
 pub const MAX_NAME_BYTES: usize = 1024;
@@ -28,7 +28,7 @@ impl Key {
     /// [`Error::Invalid`] if the name is empty, longer than [`MAX_NAME_BYTES`], or has control characters.
     pub fn from_name(name: &str) -> Result<Self> {
         check_name(name)?;
-        Ok(Key(derive(NAME_CONTEXT, name.as_bytes())))
+        Ok(Key(NAMES.digest(name.as_bytes())))
     }
 
     /// Takes 32 bytes of the caller's own as a key: they should be a digest of everything the result depends on.

@@ -1,19 +1,19 @@
 //! Building a key part by part.
 
-use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::{Arc, OnceLock};
 
 use serde::Serialize;
 
 use super::encode::{Flaw, How, encode};
-use super::{CallKey, Rounding, describe, file};
-use crate::digest::{Digest, derive};
+use super::{CallKey, Rounding, file};
+use crate::digest::{Digest, Domain, domain};
 use crate::error::{Error, Result};
 use crate::format::canonical::{Canonical, Container, Piece};
 use crate::key::{Key, MAX_NAME_BYTES};
 
 /// The domain of keys made from calls (blobs-format.md section 6.3).
-const CONTEXT: &str = "ndstash 0 key";
+static KEYS: Domain = domain!("ndstash 0 key");
 
 /// The name of the only part of a key that has no named ones.
 const UNNAMED: &str = "";
@@ -25,6 +25,31 @@ pub(super) struct Part {
     /// Where the file lay, of which the encoding has the content.
     pub(super) path: Option<String>,
     pub(super) ignored: bool,
+}
+
+/// The parts of a key, ascending by name.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Parts(Vec<(String, Part)>);
+
+impl Parts {
+    /// Adds a part; `false`, and nothing is added, if there is one of that name.
+    fn insert(&mut self, name: &str, part: Part) -> bool {
+        match self.0.binary_search_by(|(other, _)| other.as_str().cmp(name)) {
+            Ok(_) => false,
+            Err(at) => {
+                self.0.insert(at, (name.to_owned(), part));
+                true
+            }
+        }
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &(String, Part)> {
+        self.0.iter()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
 }
 
 /// Builds the key of a call from everything its result depends on.
@@ -67,7 +92,7 @@ pub struct KeyBuilder {
     namespace: String,
     function: Option<String>,
     version: Option<String>,
-    parts: BTreeMap<String, Part>,
+    parts: Parts,
     /// The first error.
     fault: Option<Error>,
 }
@@ -77,7 +102,7 @@ impl KeyBuilder {
     pub fn new(namespace: impl Into<String>) -> Self {
         let namespace = namespace.into();
         let fault = check_namespace(&namespace).err();
-        KeyBuilder { namespace, function: None, version: None, parts: BTreeMap::new(), fault }
+        KeyBuilder { namespace, function: None, version: None, parts: Parts::default(), fault }
     }
 
     /// Names the function.
@@ -142,7 +167,10 @@ impl KeyBuilder {
         let KeyBuilder { namespace, function, version, parts, fault } = self;
         match fault {
             Some(fault) => Err(fault),
-            None => Ok(CallKey { key, namespace, function, version, parts: describe::parts(&parts) }),
+            None => {
+                let (parts, described) = (Arc::new(parts), OnceLock::new());
+                Ok(CallKey { key, namespace, function, version, parts, described })
+            }
         }
     }
 
@@ -150,7 +178,7 @@ impl KeyBuilder {
     pub(super) fn unnamed<T: Serialize + ?Sized>(mut self, value: &T) -> Self {
         let mut encoding = Canonical::new();
         match encode(value, How::PLAIN, &mut encoding) {
-            Ok(()) => drop(self.parts.insert(UNNAMED.to_owned(), Part { encoding, path: None, ignored: false })),
+            Ok(()) => drop(self.parts.insert(UNNAMED, Part { encoding, path: None, ignored: false })),
             Err(flaw) => self.refuse("value", flaw),
         }
         self
@@ -181,7 +209,7 @@ impl KeyBuilder {
             "a part has a name"
         } else if name.starts_with('(') {
             "the name of a part does not begin with a parenthesis"
-        } else if self.parts.insert(name.to_owned(), part).is_some() {
+        } else if !self.parts.insert(name, part) {
             "a part is given once"
         } else {
             return self;
@@ -193,7 +221,7 @@ impl KeyBuilder {
     /// Adds a part under a name that nobody has looked at.
     #[cfg(test)]
     pub(super) fn put(mut self, name: &str, part: Part) -> Self {
-        assert!(self.parts.insert(name.to_owned(), part).is_none());
+        assert!(self.parts.insert(name, part));
         self
     }
 
@@ -221,7 +249,7 @@ impl KeyBuilder {
             pieces.push(Piece { start, key_end, end: frame.len() });
         }
         frame.end_sorted(at, pieces).expect("the names of a map differ");
-        Key::from_bytes(*derive(CONTEXT, frame.as_bytes()).as_bytes())
+        Key::from_bytes(*KEYS.digest(frame.as_bytes()).as_bytes())
     }
 }
 

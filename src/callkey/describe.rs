@@ -1,10 +1,8 @@
 //! The parts of a key for people: read back from their encoding, and cut where they are long.
 
-use std::collections::BTreeMap;
-
 use half::{bf16, f16};
 
-use super::builder::Part;
+use super::builder::{Part, Parts};
 use crate::digest::Digest;
 use crate::dtype::DType;
 use crate::error::Fault;
@@ -28,7 +26,7 @@ const MORE: &str = "(more)";
 const CUT_MARK: &str = "...";
 
 /// Describes all parts of a key, each by its name.
-pub(super) fn parts(parts: &BTreeMap<String, Part>) -> Tree {
+pub(super) fn parts(parts: &Parts) -> Tree {
     let mut left = PARTS_MAX - 2 * CUT;
     let (mut shown, mut ignored) = (Vec::new(), Vec::new());
     for (at, (name, part)) in parts.iter().enumerate() {

@@ -12,9 +12,12 @@ mod tests;
 #[cfg(test)]
 mod vectors;
 
+use std::sync::{Arc, OnceLock};
+
 use serde::Serialize;
 
 pub use builder::KeyBuilder;
+use builder::Parts;
 pub use round::Rounding;
 
 use crate::error::Result;
@@ -26,13 +29,15 @@ use crate::key::Key;
 /// Made by a [`KeyBuilder`], or by [`CallKey::of`] where there is one argument. Equal values give equal keys, in every
 /// process, on every machine and from every language that follows blobs-format.md section 6; values of different types
 /// give different keys.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct CallKey {
     key: Key,
     namespace: String,
     function: Option<String>,
     version: Option<String>,
-    parts: Tree,
+    parts: Arc<Parts>,
+    /// Described when somebody asks.
+    described: OnceLock<Tree>,
 }
 
 impl CallKey {
@@ -77,6 +82,6 @@ impl CallKey {
     /// What the key was made of, for people: a map from the name of each part to its value, with large arrays, texts and
     /// containers cut, and ignored parts in a map of their own under the name `(ignored)`. At most about 4 KiB.
     pub fn parts(&self) -> &Tree {
-        &self.parts
+        self.described.get_or_init(|| describe::parts(&self.parts))
     }
 }

@@ -185,7 +185,14 @@ impl Root {
 
     /// Opens a regular file for reading; `None` if there is none.
     pub(crate) fn open_file(&self, rel: &Rel) -> Result<Option<File>> {
-        self.step(Verb::Open, rel, || absent(open::regular(&self.0.fd, rel.as_str(), OFlags::RDONLY, Mode::empty())))
+        Ok(self.open_and_look(rel)?.map(|(file, _)| file))
+    }
+
+    /// The same, and looks at it.
+    pub(crate) fn open_and_look(&self, rel: &Rel) -> Result<Option<(File, Stat)>> {
+        let open = || open::regular_and_stat(&self.0.fd, rel.as_str(), OFlags::RDONLY, Mode::empty());
+        let opened = self.step(Verb::Open, rel, || absent(open()))?;
+        Ok(opened.and_then(|(file, stat)| Some((file, Stat::new(&stat)?))))
     }
 
     /// Reads a whole file of at most `limit` bytes; `None` if there is none.

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 
-use rustix::fs::{FileType, Mode, OFlags};
+use rustix::fs::{FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 /// Opens a directory beneath `root`.
@@ -14,9 +14,15 @@ pub(super) fn directory(root: &OwnedFd, path: &str) -> io::Result<OwnedFd> {
 
 /// Opens a regular file beneath `root`. Never blocks, whatever lies there.
 pub(super) fn regular(root: &OwnedFd, path: &str, flags: OFlags, mode: Mode) -> io::Result<File> {
+    regular_and_stat(root, path, flags, mode).map(|(file, _)| file)
+}
+
+/// The same, with what a look at it shows.
+pub(super) fn regular_and_stat(root: &OwnedFd, path: &str, flags: OFlags, mode: Mode) -> io::Result<(File, Stat)> {
     let fd = beneath(root, path, flags | OFlags::NONBLOCK | OFlags::NOCTTY, mode)?;
-    match FileType::from_raw_mode(rustix::fs::fstat(&fd)?.st_mode) {
-        FileType::RegularFile => Ok(File::from(fd)),
+    let stat = rustix::fs::fstat(&fd)?;
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => Ok((File::from(fd), stat)),
         _ => Err(io::Error::other("not a regular file")),
     }
 }

@@ -91,13 +91,12 @@ impl Store {
     /// Opens a blob that is there as published; `None` if it is absent or suspect.
     fn open_published(&self, blob: &BlobRef) -> Result<Option<File>> {
         let rel = layout::blob(&blob.digest);
-        let opened = match self.root().open_file(&rel) {
+        let opened = match self.root().open_and_look(&rel) {
             // A link or a pipe, say: it is replaced like any other file that is not as published.
             Err(_) if self.root().look(&rel)?.is_none() => None,
             opened => opened?,
         };
-        let Some(file) = opened else { return Ok(None) };
-        let stat = self.root().look_at(&file, &rel)?;
+        let Some((file, stat)) = opened else { return Ok(None) };
         Ok((stat.as_published && stat.len == blob.len).then_some(file))
     }
 
@@ -176,8 +175,7 @@ impl Store {
     /// [`Error::Corrupt`] if the content is not what the name says; it is quarantined or marked.
     pub(crate) fn open_blob(&self, blob: &BlobRef) -> Result<Option<OpenBlob>> {
         let rel = layout::blob(&blob.digest);
-        let Some(file) = self.root().open_file(&rel)? else { return Ok(None) };
-        let stat = self.root().look_at(&file, &rel)?;
+        let Some((file, stat)) = self.root().open_and_look(&rel)? else { return Ok(None) };
         if stat.len != blob.len {
             return Err(self.condemn(blob, &BlobRef { digest: blob.digest, len: stat.len }, &file));
         }

@@ -27,15 +27,14 @@ pub(crate) struct Manifest {
 }
 
 /// How much of a manifest is read at once: most are shorter, and take one read.
-const FIRST_READ: usize = 4096;
+const FIRST_READ: usize = 2048;
 
 impl Manifest {
     /// Reads and checks an entry's manifest; `None` if there is no such entry.
     pub(crate) fn read(store: &Store, key: &Key) -> Result<Option<Self>> {
         let rel = layout::entry(key);
         let path = || store.root().full(&rel);
-        let Some(file) = store.root().open_file(&rel)? else { return Ok(None) };
-        let modified = store.root().look_at(&file, &rel)?.modified;
+        let Some((file, stat)) = store.root().open_and_look(&rel)? else { return Ok(None) };
         let mut source = Positioned::new(&file);
         let Start { head, mut rest, ended } = read_head(&mut source, &rel, store, key)?;
         // One byte more than there should be, so that what follows is found.
@@ -46,25 +45,20 @@ impl Manifest {
         let checked = head.open_body(&rest).and_then(|body| Body::parse(&body, &head.blobs));
         let body = checked.map_err(|fault| fault.at(path()))?;
         check_name(&body, key).map_err(|fault| fault.at(path()))?;
-        Ok(Some(Manifest { head, body, file, modified }))
+        Ok(Some(Manifest { head, body, file, modified: stat.modified }))
     }
 
     /// Reads and checks the head alone.
     pub(crate) fn read_head(store: &Store, key: &Key) -> Result<Option<Head>> {
-        Ok(Self::open_head(store, key)?.map(|(head, _)| head))
+        Ok(Self::read_head_and_use(store, key)?.map(|(head, _)| head))
     }
 
     /// Reads and checks the head, and the time of last use.
     pub(crate) fn read_head_and_use(store: &Store, key: &Key) -> Result<Option<(Head, i64)>> {
-        let Some((head, file)) = Self::open_head(store, key)? else { return Ok(None) };
-        Ok(Some((head, store.root().look_at(&file, &layout::entry(key))?.modified)))
-    }
-
-    fn open_head(store: &Store, key: &Key) -> Result<Option<(Head, File)>> {
         let rel = layout::entry(key);
-        let Some(file) = store.root().open_file(&rel)? else { return Ok(None) };
+        let Some((file, stat)) = store.root().open_and_look(&rel)? else { return Ok(None) };
         let Start { head, .. } = read_head(&mut Positioned::new(&file), &rel, store, key)?;
-        Ok(Some((head, file)))
+        Ok(Some((head, stat.modified)))
     }
 }
 
@@ -79,16 +73,19 @@ struct Start {
 /// Reads as much as the head says it has, and no more than the file holds.
 fn read_head(source: &mut Positioned<'_>, rel: &layout::Rel, store: &Store, key: &Key) -> Result<Start> {
     let path = || store.root().full(rel);
-    let mut bytes = vec![0; FIRST_READ];
-    let found = source.read(&mut bytes).at("read", path())?;
-    bytes.truncate(found);
-    let len = Head::len_from_prefix(&bytes).map_err(|fault| fault.at(path()))?;
-    let missing = len.saturating_sub(bytes.len()) as u64;
-    if missing > 0 {
-        source.take(missing).read_to_end(&mut bytes).at("read", path())?;
-    }
-    let rest = bytes.split_off(len.min(bytes.len()));
-    let head = Head::parse(&bytes).map_err(|fault| fault.at(path()))?;
+    let mut first = [0; FIRST_READ];
+    let found = source.read(&mut first).at("read", path())?;
+    let first = &first[..found];
+    let len = Head::len_from_prefix(first).map_err(|fault| fault.at(path()))?;
+    let (start, rest) = first.split_at(len.min(found));
+    let parsed = if start.len() == len {
+        Head::parse(start)
+    } else {
+        let mut bytes = start.to_vec();
+        source.take((len - start.len()) as u64).read_to_end(&mut bytes).at("read", path())?;
+        Head::parse(&bytes)
+    };
+    let (head, rest) = (parsed.map_err(|fault| fault.at(path()))?, rest.to_vec());
     if head.key == *key {
         // A regular file gives less than was asked for only at its end.
         return Ok(Start { head, rest, ended: found < FIRST_READ });
