@@ -773,6 +773,38 @@ def read_ledger(data):
     return dict(zip(LEDGER_FIELDS, numbers))
 
 
+# ---------------------------------------------------------------- counters [5.7]
+
+COUNTERS_START = struct.Struct("<4sI8s")
+STATS_FIELDS = (
+    "hits", "misses", "stale", "damaged", "failures", "refused", "computed_ns", "saved_ns", "new_bytes", "shared_bytes",
+)
+
+
+def read_counters(data):
+    """The sums of all frames up to the first that is not whole."""
+    namespaces, hits = {}, {}
+    for frame in counter_frames(data):
+        for namespace, numbers in frame[0].pairs:
+            sums = namespaces.setdefault(namespace, dict.fromkeys(STATS_FIELDS, 0))
+            for field, number in zip(STATS_FIELDS, numbers, strict=True):
+                sums[field] = min(sums[field] + number, 2**64 - 1)
+        for key, number in frame[1].pairs:
+            hits[key.hex()] = min(hits.get(key.hex(), 0) + number, 2**64 - 1)
+    return {"namespaces": namespaces, "hits": hits}
+
+
+def counter_frames(data):
+    while len(data) >= COUNTERS_START.size:
+        magic, length, checksum = COUNTERS_START.unpack_from(data)
+        payload = data[COUNTERS_START.size:COUNTERS_START.size + length]
+        whole = len(payload) == length and blake3(payload).digest()[:len(checksum)] == checksum
+        if magic != b"NDC0" or not whole:
+            return
+        yield Unpacker(payload).value()
+        data = data[COUNTERS_START.size + length:]
+
+
 # ---------------------------------------------------------------- elements [5.5]
 
 def flat_values(array, data):
@@ -921,6 +953,14 @@ class Store:
             return read_ledger(b"")
         except FormatError:
             return None
+
+    def counters(self):
+        """What caches have counted: nothing, where the file is missing."""
+        try:
+            with open_regular(self.path("counters")) as file:
+                return read_counters(file.read())
+        except FileNotFoundError:
+            return read_counters(b"")
 
     def find(self, wanted):
         """The key for a name or for 64 hex digits. A name that looks like a key is tried as a name first."""
@@ -1261,7 +1301,7 @@ def moment(ns):
 
 
 def command_about(store, _args):
-    print(json.dumps({"settings": store.settings, "ledger": store.ledger()}, indent=2))
+    print(json.dumps({"settings": store.settings, "ledger": store.ledger(), "counters": store.counters()}, indent=2))
     return 0
 
 
@@ -1383,7 +1423,7 @@ def parser():
     top = argparse.ArgumentParser(prog="read_store.py", description="Independent reader of an ndstash store.")
     top.add_argument("store")
     commands = top.add_subparsers(dest="command", required=True)
-    about = commands.add_parser("about", help="settings and ledger, as JSON")
+    about = commands.add_parser("about", help="settings, ledger and counters, as JSON")
     about.set_defaults(run=command_about)
     listing = commands.add_parser("list", help="every entry")
     listing.add_argument("--json", action="store_true")

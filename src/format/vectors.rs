@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::body::{ArrayRecord, Body, Data, Inline, Order, Origin, TREE};
 use super::codec::Packed;
+use super::counters::{CacheStats, Counters};
 use super::head::{BlobRef, EntryId, Facts, Head};
 use super::journal;
 use super::ledger::Ledger;
@@ -277,10 +278,23 @@ fn ledger() -> Ledger {
     Ledger { sequence, bytes, entries: 7, counted_bytes, counted_entries, culled: 3, culled_before: 2 }
 }
 
+/// Two frames, which add up.
+fn counters() -> [Counters; 2] {
+    let numbers =
+        CacheStats { hits: 3, misses: 2, stale: 1, damaged: 1, failures: 4, refused: 5, ..CacheStats::default() };
+    let more = CacheStats { hits: 1, computed_ns: 1 << 40, saved_ns: 7, new_bytes: 8, shared_bytes: 9, ..numbers };
+    let hits = |hits| [(Key::from_bytes([0x42; 32]), hits)].into();
+    [
+        Counters { namespaces: [("a/b".into(), numbers)].into(), hits: hits(300) },
+        Counters { namespaces: [("a/b".into(), more), (String::new(), numbers)].into(), hits: hits(1) },
+    ]
+}
+
 /// Every file of the vectors, by name.
 fn files() -> BTreeMap<&'static str, Vec<u8>> {
     let mut files: BTreeMap<_, _> = vectors().iter().map(|vector| (vector.file, vector.encode())).collect();
     files.insert("journal.bin", journal_frames().iter().flat_map(|frame| journal::encode_frame(frame)).collect());
+    files.insert("counters.bin", counters().iter().flat_map(Counters::encode_frame).collect());
     files.insert("ledger.bin", ledger().encode().to_vec());
     files.insert("settings.toml", settings().encode().into_bytes());
     let listed = serde_json::to_string_pretty(&listing()).unwrap() + "\n";
@@ -311,12 +325,20 @@ fn listing() -> Value {
             "file": "settings.toml", "inline_max": 1024, "inline_total": 8192, "shared": true,
             "limits": { "bytes": 1_u64 << 40, "entries": 9, "age": 0, "policy": "cost" },
         },
+        "counters": { "file": "counters.bin", "sums": counters_json() },
         "ledger": {
             "file": "ledger.bin", "sequence": ledger().sequence, "bytes": ledger().bytes,
             "entries": ledger().entries, "counted_bytes": ledger().counted_bytes,
             "counted_entries": ledger().counted_entries, "culled": ledger().culled, "culled_before": ledger().culled_before,
         },
     })
+}
+
+fn counters_json() -> Value {
+    let mut sums = Counters::default();
+    counters().iter().for_each(|frame| sums.add(frame));
+    let hits: BTreeMap<String, u64> = sums.hits.iter().map(|(key, hits)| (key.to_string(), *hits)).collect();
+    json!({ "namespaces": sums.namespaces, "hits": hits })
 }
 
 fn manifest_json(vector: &Vector) -> Value {
@@ -452,6 +474,8 @@ fn the_parsers_read_the_vectors_as_what_they_were_made_of() {
     assert_eq!(digests, journal_frames().concat());
     assert_eq!(Settings::parse(&files["settings.toml"]).unwrap(), settings());
     assert_eq!(Ledger::parse(&files["ledger.bin"]).unwrap(), ledger());
+    let (sums, first) = Counters::parse_frames(&files["counters.bin"]);
+    assert_eq!((sums.hits[&Key::from_bytes([0x42; 32])], first), (301, counters()[0].encode_frame().len()));
 }
 
 #[test]

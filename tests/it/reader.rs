@@ -616,6 +616,7 @@ same([settings["arrays"]["inline_max"], settings["arrays"]["inline_total"], sett
 same(settings["limits"], expected["limits"], "limits")
 ledger = r.read_ledger(content(vectors["ledger"]["file"]))
 same(ledger, {k: v for k, v in vectors["ledger"].items() if k != "file"}, "ledger")
+same(r.read_counters(content(vectors["counters"]["file"])), vectors["counters"]["sums"], "counters")
 print(count)
 "#;
 
@@ -626,6 +627,6 @@ fn the_reader_reads_every_vector_as_what_it_is_listed_as() {
     assert!(output.status.success(), "{}", text(&output));
     let vectors: Value = serde_json::from_slice(&std::fs::read(folder.join("vectors.json")).unwrap()).unwrap();
     let count = |key: &str| vectors[key].as_array().unwrap().len();
-    let expected = count("names") + count("blobs") + 7 * count("manifests") + 4;
+    let expected = count("names") + count("blobs") + 7 * count("manifests") + 5;
     assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), expected.to_string());
 }
