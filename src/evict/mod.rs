@@ -14,6 +14,7 @@ use choose::{Rules, choose};
 
 use crate::disk::{self, ExclusiveGuard};
 use crate::error::Result;
+use crate::format::head::EntryId;
 use crate::format::ledger::Ledger;
 use crate::format::settings::Limits;
 use crate::gc::{GcOptions, GcReport};
@@ -101,6 +102,14 @@ pub struct CullReport {
     pub gc: GcReport,
 }
 
+/// What a culler has decided.
+struct Judged {
+    /// But for what was done.
+    report: CullReport,
+    /// Which publication of each entry is to go.
+    victims: Vec<(Evicted, EntryId)>,
+}
+
 impl Store {
     /// Removes entries whose time is over, and those that the limits say are too many, and collects what only they
     /// kept. Entries put since it began are never removed; those put since the last cull only if there is no other way.
@@ -117,9 +126,9 @@ impl Store {
 
     fn cull_holding(&self, collector: &ExclusiveGuard, options: &CullOptions) -> Result<CullReport> {
         let before = self.ledger();
-        let (census, mut report, victims) = self.judge(options, &before)?;
-        for (at, victim) in victims {
-            if self.evict_judged(victim.key, census.entries[at].id)? {
+        let Judged { mut report, victims } = self.judge(options, &before)?;
+        for (victim, id) in victims {
+            if self.evict_judged(victim.key, id)? {
                 report.evicted.push(victim);
             }
         }
@@ -139,12 +148,12 @@ impl Store {
     /// # Errors
     /// As [`cull`](Self::cull).
     pub fn plan_cull(&self, options: &CullOptions) -> Result<CullReport> {
-        let (_, mut report, victims) = self.judge(options, &self.ledger())?;
-        report.evicted = victims.into_iter().map(|(_, victim)| victim).collect();
+        let Judged { mut report, victims } = self.judge(options, &self.ledger())?;
+        report.evicted = victims.into_iter().map(|(victim, _)| victim).collect();
         Ok(report)
     }
 
-    fn judge(&self, options: &CullOptions, ledger: &Ledger) -> Result<(Census, CullReport, Vec<(usize, Evicted)>)> {
+    fn judge(&self, options: &CullOptions, ledger: &Ledger) -> Result<Judged> {
         let limits = options.limits.map_or_else(|| self.limits(), Ok)?;
         let exempt_from = options.newest.unwrap_or(ledger.sequence.saturating_add(1));
         // Who asks for a cull means all there is. One that a put has called spares what came lately: since the cull
@@ -157,8 +166,8 @@ impl Store {
         let victims = choose(&mut census, &rules);
         report.bytes_after = census.bytes;
         report.still_over = rules.is_over(census.bytes, census.entries.len() - victims.len(), 100);
-        let victims = victims.into_iter().map(|(at, reason)| (at, census.describe(at, reason))).collect();
-        Ok((census, report, victims))
+        let victims = victims.into_iter().map(|(at, reason)| (census.describe(at, reason), census.entries[at].id));
+        Ok(Judged { report, victims: victims.collect() })
     }
 
     /// After a put: culls, if the ledger says that the store is over a limit. Whoever comes while another culls waits

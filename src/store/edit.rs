@@ -111,10 +111,10 @@ impl Store {
             let Some(manifest) = self.read_whole(&source)? else { return Ok(false) };
             let body = Body { name: to.name().map(str::to_owned), ..manifest.body };
             let id = manifest.head.id;
-            let facts = match remove {
-                true => manifest.head.facts,
-                false => Facts { sequence: self.register_put(manifest.head.manifest_len())?, ..manifest.head.facts },
-            };
+            let mut facts = manifest.head.facts;
+            if !remove {
+                facts.sequence = self.register_put(manifest.head.manifest_len())?;
+            }
             let commit = Commit {
                 key: target,
                 facts,

@@ -199,8 +199,9 @@ fn one_that_puts() {
     let mut noise = Noise::new(process);
     for n in 0..PUTS {
         // Four in five are shared with other entries of this and the other processes.
-        let content = if n % 5 == 0 { process << 32 | n as u64 } else { noise.below(60) as u64 };
-        let len = 8 * KIB + (content as usize % 7) * 8 * KIB;
+        let shared = noise.below(60);
+        let content = if n % 5 == 0 { process << 32 | n as u64 } else { shared as u64 };
+        let len = 8 * KIB + (shared % 7) * 8 * KIB;
         let name = format!("{process}/{}", noise.below(400));
         store.put(&name, &array(len, content)).unwrap();
         assert!(store.contains(&name).unwrap(), "the newcomer is there");

@@ -62,6 +62,8 @@ pub(crate) enum Verb {
     Limit(LimitArgs),
     /// Collect: remove the blobs that no entry names. Safe while others write.
     Gc(GcArgs),
+    /// Take over the entries of another store, with what they need. Exits with 1 if some are damaged and were left behind.
+    Merge(MergeArgs),
     /// Check every blob against its name, and every entry. Exits with 1 if problems were found.
     Verify(VerifyArgs),
     /// Tell which entries keep a blob.
@@ -108,6 +110,19 @@ pub(crate) struct PutArgs {
     /// Store the file as the bytes it is, whatever they are.
     #[arg(long)]
     pub(crate) raw: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct MergeArgs {
+    /// The directory of the other store. Nothing is written there.
+    #[arg(value_hint = clap::ValueHint::DirPath)]
+    pub(crate) from: PathBuf,
+    /// Only entries whose names begin so.
+    #[arg(long, value_name = "PREFIX")]
+    pub(crate) prefix: Option<String>,
+    /// Replace entries of this store that have the same name and other content; without this they stay.
+    #[arg(long)]
+    pub(crate) replace: bool,
 }
 
 /// What `get` writes.

@@ -28,6 +28,7 @@ mod init;
 mod labels;
 mod limit;
 mod ls;
+mod merge;
 mod npy;
 mod npz;
 mod policy_args;
@@ -84,6 +85,7 @@ fn run(app: &mut App, verb: &Verb) -> Result<Verdict> {
         Verb::Expire(args) => labels::expire(app, args),
         Verb::Evict(args) => evict::run(app, args),
         Verb::Cull(args) => cull::run(app, args),
+        Verb::Merge(args) => merge::run(app, args),
         Verb::Limit(args) => limit::run(app, args),
         Verb::Gc(args) => gc::run(app, args),
         Verb::Verify(args) => verify::run(app, args),

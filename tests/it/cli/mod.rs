@@ -7,6 +7,7 @@ mod entries;
 mod files;
 mod filters;
 mod labels;
+mod merge;
 mod plant;
 mod policy;
 mod round_trip;
