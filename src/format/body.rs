@@ -2,27 +2,24 @@
 
 use std::collections::BTreeMap;
 
-use rmp::Marker;
-use serde::de::{self, Deserializer};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
+use super::decode;
 use super::tree::{ArrayIndex, Raw, Tree};
-use super::wire::Wire;
 use crate::dtype::DType;
 use crate::error::{Error, Fault};
 use crate::format::head::BlobRef;
 use crate::key::check_name;
 
 /// The deepest nesting of a body.
-const MAX_DEPTH: usize = 64;
+pub(super) const MAX_DEPTH: usize = 64;
 /// The most values in a body, keys counted.
-const MAX_ITEMS: u64 = 4_000_000;
+pub(super) const MAX_ITEMS: u64 = 4_000_000;
 /// The most dimensions of an array: NumPy's own limit.
 pub(crate) const MAX_RANK: usize = 64;
 
 /// All of a manifest but its head. The order of the fields is the order on disk.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Body {
     /// The name the entry was put under; absent if it was put under a key.
     pub(crate) name: Option<String>,
@@ -40,8 +37,7 @@ pub(crate) struct Body {
 pub(crate) const TREE: &str = "tree";
 
 /// Where a cached value comes from, for people and for queries: nothing of it decides what a key leads to.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub(crate) struct Origin {
     /// Components separated by `/`.
     pub(crate) namespace: String,
@@ -55,8 +51,7 @@ pub(crate) struct Origin {
 }
 
 /// An array as a manifest knows it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct ArrayRecord {
     pub(crate) dtype: DType,
     pub(crate) shape: Vec<u64>,
@@ -65,7 +60,7 @@ pub(crate) struct ArrayRecord {
 }
 
 /// How the elements lie: the last index fastest (`C`) or the first (`F`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 pub enum Order {
     /// Row-major: the last index varies fastest.
     C,
@@ -74,7 +69,7 @@ pub enum Order {
 }
 
 /// Where an array's bytes are. Reserved for later: `extents`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Data {
     /// In the manifest.
@@ -89,24 +84,6 @@ pub(crate) struct Inline(pub(crate) Vec<u8>);
 impl Serialize for Inline {
     fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         Raw(&self.0).serialize(to)
-    }
-}
-
-impl<'de> Deserialize<'de> for Inline {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct Visitor;
-        impl de::Visitor<'_> for Visitor {
-            type Value = Inline;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("bytes")
-            }
-
-            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Inline, E> {
-                Ok(Inline(bytes.to_owned()))
-            }
-        }
-        from.deserialize_bytes(Visitor)
     }
 }
 
@@ -129,14 +106,13 @@ impl Body {
     /// Encodes a body, and finds out whether a reader would take it: nesting and number of values have limits.
     pub(crate) fn encode(&self) -> Result<Vec<u8>, Fault> {
         let bytes = rmp_serde::to_vec_named(self).expect("a body holds nothing that MessagePack cannot say");
-        scan(&bytes)?;
+        decode::body(&bytes)?;
         Ok(bytes)
     }
 
     /// Parses a body and checks it against the blobs of its head.
     pub(crate) fn parse(bytes: &[u8], blobs: &[BlobRef]) -> Result<Self, Fault> {
-        scan(bytes)?;
-        let body: Body = rmp_serde::from_slice(bytes).map_err(|error| Fault::malformed("body", error.to_string()))?;
+        let body = decode::body(bytes)?;
         body.check(blobs)?;
         Ok(body)
     }
@@ -224,82 +200,6 @@ fn check_array(array: &ArrayRecord, blobs: &[BlobRef]) -> Result<(), Fault> {
     }
 }
 
-/// Walks one MessagePack value without building anything: every length fits into what is left, nesting and number
-/// of values stay within limits, nothing follows. A decoder that comes after cannot be made to allocate more than
-/// a small multiple of the input.
-fn scan(bytes: &[u8]) -> Result<(), Fault> {
-    let mut wire = Wire::new(bytes);
-    let mut open: Vec<u64> = vec![1];
-    let mut items = 0u64;
-    while let Some(left) = open.last_mut() {
-        if *left == 0 {
-            open.pop();
-            continue;
-        }
-        *left -= 1;
-        items += 1;
-        if let Some(children) = scan_value(&mut wire)? {
-            open.push(children);
-        }
-        if open.len() > MAX_DEPTH + 1 {
-            return Err(Fault::malformed("body", format!("nested deeper than {MAX_DEPTH}")));
-        }
-        if items > MAX_ITEMS {
-            return Err(Fault::malformed("body", format!("more than {MAX_ITEMS} values")));
-        }
-    }
-    match wire.left() {
-        0 => Ok(()),
-        left => Err(Fault::malformed("body", format!("{left} bytes follow the value"))),
-    }
-}
-
-/// Steps over one marker and its plain content; of a container, returns how many values are inside.
-fn scan_value(wire: &mut Wire<'_>) -> Result<Option<u64>, Fault> {
-    let marker = Marker::from_u8(wire.array::<1>("marker")?[0]);
-    let plain = match marker {
-        Marker::FixArray(len) => return Ok(Some(u64::from(len))),
-        Marker::FixMap(len) => return Ok(Some(2 * u64::from(len))),
-        Marker::Array16 => return scan_len(wire, 2).map(Some),
-        Marker::Array32 => return scan_len(wire, 4).map(Some),
-        Marker::Map16 => return Ok(Some(2 * scan_len(wire, 2)?)),
-        Marker::Map32 => return Ok(Some(2 * scan_len(wire, 4)?)),
-        Marker::Reserved => return Err(Fault::malformed("marker", "0xc1 is never used")),
-        Marker::FixPos(_) | Marker::FixNeg(_) | Marker::Null | Marker::True | Marker::False => 0,
-        Marker::U8 | Marker::I8 => 1,
-        Marker::U16 | Marker::I16 | Marker::FixExt1 => 2,
-        Marker::FixExt2 => 3,
-        Marker::F32 => return Err(Fault::malformed("marker", "float 32 is never used")),
-        Marker::U32 | Marker::I32 => 4,
-        Marker::FixExt4 => 5,
-        Marker::U64 | Marker::I64 | Marker::F64 => 8,
-        Marker::FixExt8 => 9,
-        Marker::FixExt16 => 17,
-        Marker::FixStr(len) => return scan_str(wire, u64::from(len)),
-        Marker::Str8 => return scan_len(wire, 1).and_then(|len| scan_str(wire, len)),
-        Marker::Str16 => return scan_len(wire, 2).and_then(|len| scan_str(wire, len)),
-        Marker::Str32 => return scan_len(wire, 4).and_then(|len| scan_str(wire, len)),
-        Marker::Bin8 => scan_len(wire, 1)?,
-        Marker::Bin16 => scan_len(wire, 2)?,
-        Marker::Bin32 => scan_len(wire, 4)?,
-        Marker::Ext8 => 1 + scan_len(wire, 1)?,
-        Marker::Ext16 => 1 + scan_len(wire, 2)?,
-        Marker::Ext32 => 1 + scan_len(wire, 4)?,
-    };
-    wire.take(usize::try_from(plain).unwrap_or(usize::MAX), "content")?;
-    Ok(None)
-}
-
-fn scan_str(wire: &mut Wire<'_>, len: u64) -> Result<Option<u64>, Fault> {
-    let bytes = wire.take(usize::try_from(len).unwrap_or(usize::MAX), "string")?;
-    std::str::from_utf8(bytes).map(|_| None).map_err(|error| Fault::malformed("string", error.to_string()))
-}
-
-/// A length field of MessagePack, which is big-endian.
-fn scan_len(wire: &mut Wire<'_>, width: usize) -> Result<u64, Fault> {
-    Ok(wire.take(width, "length")?.iter().fold(0, |len, &byte| len << 8 | u64::from(byte)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -376,14 +276,14 @@ mod tests {
 
     #[test]
     fn hostile_lengths_and_nesting_are_refused_before_decoding() {
-        assert!(scan(&[0xdd, 0xff, 0xff, 0xff, 0xff]).is_err(), "an array of 2^32 values");
-        assert!(scan(&[0xc6, 0xff, 0xff, 0xff, 0xff]).is_err(), "a byte string of 2^32 bytes");
-        assert!(scan(&vec![0x91; 10_000_000]).is_err(), "nesting");
-        assert!(scan(&[0xc0, 0xc0]).is_err(), "two values");
-        assert!(scan(&[0xc1]).is_err(), "the marker that is never used");
-        assert!(scan(&[0xca, 0, 0, 0, 0]).is_err(), "float 32");
-        assert!(scan(&[0xa1, 0xff]).is_err(), "a string that is not UTF-8");
-        assert!(scan(&[0x93, 0xc0, 0x91, 0xc0, 0x01]).is_ok());
+        assert!(decode::tree(&[0xdd, 0xff, 0xff, 0xff, 0xff]).is_err(), "an array of 2^32 values");
+        assert!(decode::tree(&[0xc6, 0xff, 0xff, 0xff, 0xff]).is_err(), "a byte string of 2^32 bytes");
+        assert!(decode::tree(&vec![0x91; 10_000_000]).is_err(), "nesting");
+        assert!(decode::tree(&[0xc0, 0xc0]).is_err(), "two values");
+        assert!(decode::tree(&[0xc1]).is_err(), "the marker that is never used");
+        assert!(decode::tree(&[0xca, 0, 0, 0, 0]).is_err(), "float 32");
+        assert!(decode::tree(&[0xa1, 0xff]).is_err(), "a string that is not UTF-8");
+        assert!(decode::tree(&[0x93, 0xc0, 0x91, 0xc0, 0x01]).is_ok());
     }
 
     #[test]

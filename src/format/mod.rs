@@ -4,6 +4,7 @@ pub(crate) mod body;
 pub(crate) mod canonical;
 pub(crate) mod codec;
 pub(crate) mod counters;
+pub(crate) mod decode;
 pub(crate) mod head;
 pub(crate) mod journal;
 pub(crate) mod ledger;

@@ -1,11 +1,9 @@
 //! The tree of a value: what is left when its arrays are taken out. In MessagePack, with four extension types.
 
-use std::fmt;
-
-use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 
 use crate::dtype::DType;
+use crate::error::Fault;
 
 /// Extension type of an array: its payload is the index in the manifest's list of arrays.
 const EXT_ARRAY: i8 = 1;
@@ -231,158 +229,39 @@ impl Serialize for Raw<'_> {
     }
 }
 
-impl<'de> Deserialize<'de> for Tree {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        match Node::deserialize(from)? {
-            Node::Tree(tree) => Ok(tree),
-            Node::Tag(tag) => Err(de::Error::custom(format_args!("the tag {tag:?} stands where none may"))),
-        }
-    }
-}
-
-/// A value, or the tag that may stand first in a list.
-enum Node {
-    Tree(Tree),
+/// What an extension value stands for.
+pub(super) enum Ext {
+    Node(Tree),
+    /// Stands first in a list, or nowhere.
     Tag(Tag),
 }
 
-impl<'de> Deserialize<'de> for Node {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_any(NodeVisitor)
-    }
-}
-
-struct NodeVisitor;
-
-impl<'de> Visitor<'de> for NodeVisitor {
-    type Value = Node;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a MessagePack value")
-    }
-
-    fn visit_unit<E>(self) -> Result<Node, E> {
-        Ok(Node::Tree(Tree::Nil))
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Node, E> {
-        Ok(Node::Tree(Tree::Bool(value)))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Node, E> {
-        Ok(Node::Tree(Tree::Int(value)))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Node, E> {
-        Ok(Node::Tree(i64::try_from(value).map_or(Tree::UInt(value), Tree::Int)))
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Node, E> {
-        Ok(Node::Tree(Tree::Float(value)))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Node, E> {
-        Ok(Node::Tree(Tree::Str(text.to_owned())))
-    }
-
-    fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Node, E> {
-        Ok(Node::Tree(Tree::Bytes(bytes.to_owned())))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Node, A::Error> {
-        let (mut items, mut tag) = (Vec::new(), None);
-        match seq.next_element()? {
-            Some(Node::Tree(first)) => items.push(first),
-            Some(Node::Tag(first)) => tag = Some(first),
-            None => {}
-        }
-        while let Some(item) = seq.next_element()? {
-            items.push(item);
-        }
-        match tag {
-            None => Ok(Node::Tree(Tree::List(items))),
-            Some(tag) if tag.takes(&items) => Ok(Node::Tree(Tree::Tagged(tag, items))),
-            Some(tag) => Err(de::Error::custom(format_args!("the tag {tag:?} does not go with its items"))),
-        }
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Node, A::Error> {
-        let mut pairs = Vec::new();
-        while let Some(pair) = map.next_entry()? {
-            pairs.push(pair);
-        }
-        Ok(Node::Tree(Tree::Map(pairs)))
-    }
-
-    fn visit_newtype_struct<D: Deserializer<'de>>(self, from: D) -> Result<Node, D::Error> {
-        let Ext(kind, payload) = Ext::deserialize(from)?;
-        let index = |node: fn(ArrayIndex) -> Tree| match payload[..].try_into() {
-            Ok(bytes) => Ok(Node::Tree(node(ArrayIndex(u32::from_le_bytes(bytes))))),
-            Err(_) => Err(de::Error::invalid_length(payload.len(), &"an index of 4 bytes")),
+impl Ext {
+    pub(super) fn parse(kind: i8, payload: &[u8]) -> Result<Self, Fault> {
+        let index = |node: fn(ArrayIndex) -> Tree| match payload.try_into() {
+            Ok(bytes) => Ok(Ext::Node(node(ArrayIndex(u32::from_le_bytes(bytes))))),
+            Err(_) => Err(malformed(format!("an index of 4 bytes is expected, found {}", payload.len()))),
         };
-        match kind {
-            EXT_ARRAY => index(Tree::Array),
-            EXT_BYTES => index(Tree::Payload),
-            EXT_SEQUENCE => index(Tree::Sequence),
-            EXT_TAG => match payload[..] {
-                [kind] => Tag::from_kind(kind).map(Node::Tag).ok_or_else(|| unknown("tag", kind)),
-                _ => Err(de::Error::invalid_length(payload.len(), &"a tag of 1 byte")),
-            },
-            _ => Err(unknown("extension type", kind)),
+        match (kind, payload) {
+            (EXT_ARRAY, _) => index(Tree::Array),
+            (EXT_BYTES, _) => index(Tree::Payload),
+            (EXT_SEQUENCE, _) => index(Tree::Sequence),
+            (EXT_TAG, [kind]) => {
+                Tag::from_kind(*kind).map(Ext::Tag).ok_or_else(|| malformed(format!("tag {kind} is not known")))
+            }
+            (EXT_TAG, _) => Err(malformed(format!("a tag of 1 byte is expected, found {}", payload.len()))),
+            _ => Err(malformed(format!("extension type {kind} is not known"))),
         }
     }
 }
 
-fn unknown<E: de::Error>(what: &str, number: impl fmt::Display) -> E {
-    de::Error::custom(format_args!("{what} {number} is not known"))
-}
-
-/// An extension value: rmp-serde shows one as the pair of its type and its bytes.
-struct Ext(i8, Vec<u8>);
-
-impl<'de> Deserialize<'de> for Ext {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct ExtVisitor;
-        impl<'de> Visitor<'de> for ExtVisitor {
-            type Value = Ext;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an extension value")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Ext, A::Error> {
-                let kind = seq.next_element()?.ok_or_else(|| de::Error::custom("an extension has a type"))?;
-                let payload =
-                    seq.next_element::<Payload>()?.ok_or_else(|| de::Error::custom("an extension has bytes"))?;
-                Ok(Ext(kind, payload.0))
-            }
-        }
-        from.deserialize_seq(ExtVisitor)
-    }
-}
-
-struct Payload(Vec<u8>);
-
-impl<'de> Deserialize<'de> for Payload {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct BytesVisitor;
-        impl Visitor<'_> for BytesVisitor {
-            type Value = Payload;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("the bytes of an extension value")
-            }
-
-            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Payload, E> {
-                Ok(Payload(bytes.to_owned()))
-            }
-        }
-        from.deserialize_bytes(BytesVisitor)
-    }
+fn malformed(reason: String) -> Fault {
+    Fault::malformed("value", reason)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::decode;
     use super::*;
 
     #[test]
@@ -394,7 +273,7 @@ mod tests {
             (Tree::Bytes(vec![0xff, 0]), Tree::Float(-0.0)),
         ]);
         let bytes = rmp_serde::to_vec_named(&tree).unwrap();
-        let back: Tree = rmp_serde::from_slice(&bytes).unwrap();
+        let back = decode::tree(&bytes).unwrap();
         assert_eq!(back, tree);
         assert_eq!(back.get("a"), Some(&Tree::Array(ArrayIndex(0))));
         assert_eq!(rmp_serde::to_vec_named(&Tree::Array(ArrayIndex(1))).unwrap(), [0xd6, 1, 1, 0, 0, 0]);
@@ -417,9 +296,9 @@ mod tests {
         ];
         for tree in good {
             let bytes = rmp_serde::to_vec_named(&tree).unwrap();
-            assert_eq!(rmp_serde::from_slice::<Tree>(&bytes).unwrap(), tree);
+            assert_eq!(decode::tree(&bytes).unwrap(), tree);
             let list = [&[0x91], &bytes[..]].concat();
-            assert_eq!(rmp_serde::from_slice::<Tree>(&list).unwrap(), Tree::List(vec![tree]));
+            assert_eq!(decode::tree(&list).unwrap(), Tree::List(vec![tree]));
         }
         let bad = [
             Tree::Tagged(Tag::Complex, vec![Tree::Float(1.0), Tree::Int(1)]),
@@ -435,7 +314,7 @@ mod tests {
         ];
         for tree in bad {
             let bytes = rmp_serde::to_vec_named(&tree).unwrap();
-            assert!(rmp_serde::from_slice::<Tree>(&bytes).is_err(), "{tree:?}");
+            assert!(decode::tree(&bytes).is_err(), "{tree:?}");
         }
     }
 
@@ -451,13 +330,13 @@ mod tests {
             &[0x91, 0xd5, 4, 1, 1],          // of another length
             &[0x91, 0xd4, 3, 1],             // a sequence with an index of one byte
         ] {
-            assert!(rmp_serde::from_slice::<Tree>(bytes).is_err(), "{bytes:02x?}");
+            assert!(decode::tree(bytes).is_err(), "{bytes:02x?}");
         }
     }
 
     #[test]
     fn an_unknown_extension_and_an_index_of_another_length_are_refused() {
-        assert!(rmp_serde::from_slice::<Tree>(&[0xd6, 9, 1, 0, 0, 0]).is_err());
-        assert!(rmp_serde::from_slice::<Tree>(&[0xd5, 1, 1, 0]).is_err());
+        assert!(decode::tree(&[0xd6, 9, 1, 0, 0, 0]).is_err());
+        assert!(decode::tree(&[0xd5, 1, 1, 0]).is_err());
     }
 }

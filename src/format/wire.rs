@@ -3,6 +3,7 @@
 use crate::error::Fault;
 
 /// A cursor over bytes from disk: every step checks what is left before it takes.
+#[derive(Clone, Copy)]
 pub(super) struct Wire<'a>(&'a [u8]);
 
 impl<'a> Wire<'a> {
