@@ -29,6 +29,9 @@ impl Digest {
 
     /// Hashes bytes in memory, on every core where there are enough of them.
     pub fn of(bytes: &[u8]) -> Self {
+        if bytes.len() < PARALLEL_FROM {
+            return Digest(*blake3::hash(bytes).as_bytes());
+        }
         let mut hasher = Hasher::new();
         hasher.update(bytes);
         hasher.finish()
@@ -44,6 +47,11 @@ impl Digest {
         Digest(bytes)
     }
 
+    /// 64 lower-case hex digits.
+    pub(crate) fn to_hex(self) -> impl std::ops::Deref<Target = str> {
+        blake3::Hash::from_bytes(self.0).to_hex()
+    }
+
     /// The directory a blob or entry of this name lies in: the first byte.
     pub(crate) const fn shard(&self) -> u8 {
         self.0[0]
@@ -52,7 +60,7 @@ impl Digest {
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&blake3::Hash::from_bytes(self.0).to_hex())
+        f.write_str(&self.to_hex())
     }
 }
 

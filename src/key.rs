@@ -41,6 +41,10 @@ impl Key {
         self.0.as_bytes()
     }
 
+    pub(crate) const fn digest(&self) -> &Digest {
+        &self.0
+    }
+
     pub(crate) const fn shard(&self) -> u8 {
         self.0.shard()
     }

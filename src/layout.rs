@@ -77,9 +77,15 @@ pub(crate) fn is_top_name(name: &str) -> bool {
     DIRECTORIES.iter().chain(&TOP_FILES).any(|rel| rel.as_str() == name)
 }
 
+/// Where a file named by 32 bytes lies. On every path, so it does without formatting.
+fn in_shard(kind: &str, name: &Digest) -> Rel {
+    let hex = name.to_hex();
+    Rel(Cow::Owned([kind, "/", &hex[..2], "/", &hex[..]].concat()))
+}
+
 /// Where a blob lies.
 pub(crate) fn blob(digest: &Digest) -> Rel {
-    Rel(Cow::Owned(format!("blobs/{:02x}/{digest}", digest.shard())))
+    in_shard("blobs", digest)
 }
 
 /// The directory a blob lies in.
@@ -89,7 +95,7 @@ pub(crate) fn blob_shard(shard: u8) -> Rel {
 
 /// Where an entry lies.
 pub(crate) fn entry(key: &Key) -> Rel {
-    Rel(Cow::Owned(format!("entries/{:02x}/{key}", key.shard())))
+    in_shard("entries", key.digest())
 }
 
 /// The directory an entry lies in.
