@@ -165,13 +165,11 @@ impl KeyBuilder {
     pub fn finish(self) -> Result<CallKey> {
         let key = self.key();
         let KeyBuilder { namespace, function, version, parts, fault } = self;
-        match fault {
-            Some(fault) => Err(fault),
-            None => {
-                let (parts, described) = (Arc::new(parts), OnceLock::new());
-                Ok(CallKey { key, namespace, function, version, parts, described })
-            }
+        if let Some(fault) = fault {
+            return Err(fault);
         }
+        let (parts, described) = (Arc::new(parts), OnceLock::new());
+        Ok(CallKey { key, namespace, function, version, parts, described })
     }
 
     /// Adds the one part of a key that has no others.

@@ -1,6 +1,8 @@
 //! Decoding a body, strictly: what the text tells a reader to refuse is refused, and nothing is reserved that is not
 //! there.
 
+#![expect(clippy::big_endian_bytes, reason = "MessagePack is big-endian")]
+
 use std::collections::BTreeMap;
 
 use rmp::Marker;
@@ -69,7 +71,7 @@ impl<'a> Decoder<'a> {
         self.fields("body", &FIELDS, count, |from, field| {
             match field {
                 0 => body.name = from.optional_text("name")?,
-                1 => body.encoding = from.text("encoding")?.to_owned(),
+                1 => from.text("encoding")?.clone_into(&mut body.encoding),
                 2 => body.tags = from.list_of("tags", |from| from.text("tags").map(str::to_owned))?,
                 3 => body.meta = from.meta()?,
                 4 => body.origin = from.origin()?,
@@ -96,7 +98,7 @@ impl<'a> Decoder<'a> {
         let mut origin = Origin::default();
         self.fields("origin", &FIELDS, count, |from, field| {
             match field {
-                0 => origin.namespace = from.text("namespace")?.to_owned(),
+                0 => from.text("namespace")?.clone_into(&mut origin.namespace),
                 1 => origin.function = from.optional_text("function")?,
                 2 => origin.version = from.optional_text("version")?,
                 3 => origin.key = Some(from.tree()?).filter(|key| *key != Tree::Nil),
