@@ -240,7 +240,8 @@ def faults(sources):
             yield f"src/{file}:{line}: {fault}"
 
 
-LIB = "mod gc; pub use gc::{GcOptions, Journal}; pub use store::Store; pub use format::body::Order;"
+LIB = """mod gc; pub use gc::{GcOptions, Journal}; pub use store::Store; pub use format::body::Order;
+pub use evict::CullOptions; pub use usage::Usage;"""
 # Each must be found: file, source, what the message must say.
 PLANTED = [
     ("error.rs", "use crate::store::Store;", "error (layer 0) may not use store::Store"),
