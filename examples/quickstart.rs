@@ -1,11 +1,12 @@
-//! Puts an array under two names, loads it mapped, and collects it when nothing names it any more.
+//! Puts an array under two names, loads it mapped, and collects it when nothing names it any more. Then computes one
+//! through the cache, once.
 
 #![allow(clippy::print_stdout, reason = "it tells what it did")]
 
 use std::error::Error;
 
 use ndarray::{Array1, Array2, Ix2};
-use ndstash::{GcOptions, MapPolicy, MappedArray, Store, StoreOptions};
+use ndstash::{Cache, GcOptions, MapPolicy, MappedArray, Store, StoreOptions};
 
 pub(crate) fn main() -> Result<(), Box<dyn Error>> {
     let dir = tempfile::tempdir()?;
@@ -27,6 +28,11 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
     assert_eq!((report.blobs_removed, report.bytes_freed), (1, 1_600_000));
     assert_eq!(mapped.view(), field.view(), "what is mapped stays valid");
     println!("stored {} bytes under two names, mapped them, freed them", report.bytes_freed);
+
+    let cache = Cache::new(store, "simulate")?;
+    let simulate = |size: usize| cache.get_or_insert_with(&size, || Array2::<f64>::eye(size));
+    assert_eq!(simulate(300), simulate(300)); // the second one is read, in this process or the next
+    println!("computed {} time, read {} time", cache.stats().misses, cache.stats().hits);
     Ok(())
 }
 

@@ -73,6 +73,63 @@ pub use gc::{GcOptions, GcPlan, GcReport};
 pub use key::{Address, Key, MAX_NAME_BYTES};
 pub use mem::{MapPolicy, MappedArray};
 pub use merge::{DamagedEntry, MergeOptions, MergeReport};
+/// Keeps the results of a function in a [`Cache`]: called again with equal arguments it is not computed again, in this
+/// process or another.
+///
+/// ```
+/// # let dir = tempfile::tempdir().unwrap();
+/// # let cache = Cache::new(ndstash::Store::create(dir.path().join("results"))?, "heat")?;
+/// use ndarray::Array2;
+/// use ndstash::{Cache, cached};
+///
+/// #[cached(cache = cache, ignore(progress), tag = "simulated")]
+/// fn simulate(cache: &Cache, start: &Array2<f64>, steps: usize, progress: &dyn Fn(usize)) -> Array2<f64> {
+///     (0..steps).fold(start.clone(), |field, step| {
+///         progress(step);
+///         field * 0.99
+///     })
+/// }
+///
+/// let start = Array2::ones((200, 300));
+/// let field = simulate(&cache, &start, 50, &|_| ());
+/// assert_eq!(simulate(&cache, &start, 50, &|_| unreachable!("it is there")), field);
+/// assert_eq!((cache.stats().hits, cache.stats().misses), (1, 1));
+/// # Ok::<(), ndstash::Error>(())
+/// ```
+///
+/// Between the brackets stand, separated by commas:
+///
+/// - `cache = EXPR`, which has to be there: a [`Cache`], or anything that derefs to one, such as a reference, an `Arc`, or
+///   a static `LazyLock`. It may use the arguments (`cache = self.cache`).
+/// - `ignore(a, b)`: arguments that the result does not depend on. They may be of any type.
+/// - `version = EXPR`: a text in the place of the digest of the code.
+/// - `name = EXPR`: a text in the place of the function's own path.
+/// - `tag = EXPR`, any number of times, and `expires_in = EXPR`, a [`Duration`](std::time::Duration): as of a [`Request`].
+///
+/// # What is in the key
+/// - The function: its path, and where it lies, with the types of generic implementations. Two functions, also nested
+///   ones or methods of two types, share no entry, unless they have one name and text in two blocks of one function. If
+///   it is to keep its entries when it moves, give it a `name`; then no other function of the cache may have that name.
+/// - Its version: a digest of the tokens of signature and body. Comments and layout are no tokens; any other change is
+///   another version. Entries of earlier versions stay until they are evicted, so that changing back finds them again.
+/// - Every argument that is not ignored, `self` included, by its value: each has to be [`Serialize`](serde::Serialize). An
+///   argument that is the cache itself (`cache = cache`) does not count. Arrays are hashed on all cores; mapped ones of
+///   a store are not hashed again.
+/// - Generic parameters: the names of types, the values of constants.
+///
+/// **What it calls and the constants it names are not followed.** When those change, change the `version`, and the same
+/// for features and environment that it depends on. The name of a type is not quite the type: two types of one path,
+/// from two versions of a crate, are one to the key.
+///
+/// # What is kept
+/// The function returns an owned value that can be serialized and deserialized. Of a type that is called `Result` what is
+/// inside `Ok` is kept, and an error is handed on and computed again next time; other types are kept as they are, an
+/// `Option` with its `None`. What is written into a `&mut` argument is not kept, so such an argument is refused unless it is
+/// ignored. Functions that are `async` or `const`, or return an `impl Trait`, are refused as well.
+///
+/// All else is as of [`Cache::get_or_compute`]: one computes, others wait; whatever is wrong with the store, the function
+/// is called and its value returned. One whose key cannot be made is called each time, with one warning.
+pub use ndstash_macros::cached;
 pub use store::{
     ArrayInfo, Entries, EntryInfo, Labels, PutReport, Query, Store, StoreOptions, VerifyOnRead, after_fork_in_child,
 };

@@ -14,6 +14,8 @@ mod bundle;
 mod larger_than_memory;
 #[path = "../examples/quickstart.rs"]
 mod quickstart;
+#[path = "../examples/sweep.rs"]
+mod sweep;
 
 /// Printed by the shell after each command.
 const MARK: &str = "\u{1}";
@@ -31,6 +33,11 @@ fn the_bundle_example_runs() {
 #[test]
 fn the_larger_than_memory_example_runs() {
     larger_than_memory::main().unwrap();
+}
+
+#[test]
+fn the_sweep_example_runs() {
+    sweep::main().unwrap();
 }
 
 #[test]

@@ -12,14 +12,10 @@ pub(crate) fn expand(arguments: &Arguments, function: &ItemFn) -> Result<TokenSt
     refuse_what_cannot_be_kept(function)?;
     let cache = arguments.cache.as_ref().expect("parsing asks for it");
     let name = sig.ident.to_string();
-    let name = match &arguments.name {
-        Some(name) => name.to_token_stream(),
-        None => quote!(::core::concat!(::core::module_path!(), "::", #name)),
-    };
-    let version = match &arguments.version {
-        Some(version) => version.to_token_stream(),
-        None => version::of_code(quote!(#sig #block)).to_token_stream(),
-    };
+    let path = quote!(::core::concat!(::core::module_path!(), "::", #name));
+    let name = arguments.name.as_ref().map_or(path, ToTokens::to_token_stream);
+    let digest = || version::of_code(quote!(#sig #block)).to_token_stream();
+    let version = arguments.version.as_ref().map_or_else(digest, ToTokens::to_token_stream);
     let parts = parts(arguments, function)?;
     let tags = &arguments.tags;
     let expires = arguments.expires_in.iter();
@@ -31,8 +27,7 @@ pub(crate) fn expand(arguments: &Arguments, function: &ItemFn) -> Result<TokenSt
     Ok(quote! {
         #(#attrs)*
         #vis #sig {
-            let __ndstash_cache = &(#cache);
-            let __ndstash_cache: &::ndstash::Cache = ::core::borrow::Borrow::borrow(__ndstash_cache);
+            let __ndstash_cache: &::ndstash::Cache = &(#cache);
             let __ndstash_key = __ndstash_cache.key(#name).version(#version)#(#parts)*;
             __ndstash_cache
                 .request(__ndstash_key)
@@ -63,12 +58,17 @@ fn refuse_what_cannot_be_kept(function: &ItemFn) -> Result<()> {
 fn parts(arguments: &Arguments, function: &ItemFn) -> Result<Vec<TokenStream>> {
     let sig = &function.sig;
     let mut parts: Vec<TokenStream> = sig.generics.params.iter().filter_map(generic_part).collect();
+    if arguments.name.is_none() {
+        // The type of a closure is named by all that it lies in: functions, types of methods and their parameters.
+        parts.push(quote!(.arg("<in>", ::core::any::type_name_of_val(&|| ()))));
+    }
     let mut names = Vec::new();
     for input in &sig.inputs {
         let name = name_of(input)?;
         let text = name.to_string();
         // What is ignored may be of any type, so it is not recorded either.
         if !arguments.ignore.contains(&name) && !is_cache(arguments.cache.as_ref(), &name) {
+            refuse_if_written(input)?;
             parts.push(quote!(.arg(#text, &#name)));
         }
         names.push(name);
@@ -77,6 +77,20 @@ fn parts(arguments: &Arguments, function: &ItemFn) -> Result<Vec<TokenStream>> {
         None => Ok(parts),
         Some(unknown) => Err(Error::new_spanned(unknown, "there is no argument of that name")),
     }
+}
+
+fn refuse_if_written(input: &FnArg) -> Result<()> {
+    let written = match input {
+        FnArg::Receiver(receiver) => receiver.reference.is_some() && receiver.mutability.is_some(),
+        FnArg::Typed(typed) => matches!(&*typed.ty, Type::Reference(to) if to.mutability.is_some()),
+    };
+    if written {
+        return Err(Error::new_spanned(
+            input,
+            "what is written into an argument is not kept: return it, or ignore(...) it",
+        ));
+    }
+    Ok(())
 }
 
 fn generic_part(parameter: &GenericParam) -> Option<TokenStream> {
@@ -142,6 +156,8 @@ mod tests {
             ("cache = c", "fn f() -> impl Sized {}", "named"),
             ("cache = c", "fn f((a, b): (u8, u8)) {}", "plain name"),
             ("cache = c, ignore(b)", "fn f(a: u8) {}", "no argument"),
+            ("cache = c", "fn f(a: &mut u8) {}", "written"),
+            ("cache = c", "fn f(&mut self) {}", "written"),
         ] {
             let error = error(arguments, function);
             assert!(error.contains(word), "{arguments} {function}: {error}");
@@ -155,8 +171,8 @@ mod tests {
         let text = expand(&arguments, &syn::parse_str(function).unwrap()).unwrap().to_string();
         let parts: Vec<&str> =
             text.split(". arg (").skip(1).map(|part| part.split(')').next().unwrap().trim()).collect();
-        assert_eq!(parts.len(), 3, "{text}");
-        assert!(parts[0].starts_with("\"<T>\"") && parts[1].starts_with("\"<N>\"") && parts[2].starts_with("\"x\""));
+        assert_eq!(parts.len(), 4, "{text}");
+        assert!(parts[0].starts_with("\"<T>\"") && parts[1].starts_with("\"<N>\"") && parts[3].starts_with("\"x\""));
         assert!(text.contains("get_or_compute"));
     }
 }

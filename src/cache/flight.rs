@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::time::Duration;
 
-use crate::disk::ExclusiveGuard;
+use crate::disk::{ExclusiveGuard, FileId};
 use crate::error::Result;
 use crate::key::Key;
 use crate::layout;
@@ -14,41 +14,48 @@ use crate::store::Store;
 const NESTED_WAIT: Duration = Duration::from_secs(600);
 
 thread_local! {
-    /// The flights this thread holds.
-    static HELD: RefCell<Vec<Key>> = const { RefCell::new(Vec::new()) };
+    /// The flights this thread holds, of all stores: two handles of one store must not wait for one another.
+    static HELD: RefCell<Vec<(FileId, Key)>> = const { RefCell::new(Vec::new()) };
 }
 
 /// The right to compute the value of a key, until dropped. It ends with its holder, however that ends.
 #[derive(Debug)]
 pub(super) struct Flight {
     store: Store,
-    key: Key,
+    key: (FileId, Key),
     lock: ExclusiveGuard,
+    process: u32,
 }
 
 impl Flight {
     /// Takes the flight of a key, or waits until it is free; `None` if this thread has it already, somewhere up its
-    /// stack.
+    /// stack, or the handle may not write: then nothing is computed for others anyway.
     ///
     /// # Errors
     /// [`Error::Busy`](crate::Error::Busy) if somebody else computes for longer than `wait`.
     pub(super) fn take(store: &Store, key: Key, wait: Duration) -> Result<Option<Self>> {
-        let (nested, own) = HELD.with_borrow(|held| (!held.is_empty(), held.contains(&key)));
+        if store.is_read_only() {
+            return Ok(None);
+        }
+        let id = (store.root().id()?, key);
+        let (nested, own) = HELD.with_borrow(|held| (!held.is_empty(), held.contains(&id)));
         if own {
             return Ok(None);
         }
         let wait = if nested { wait.min(NESTED_WAIT) } else { wait };
         let lock = store.root().lock_exclusive(&layout::flight(&key), wait)?;
-        HELD.with_borrow_mut(|held| held.push(key));
-        Ok(Some(Flight { store: store.clone(), key, lock }))
+        HELD.with_borrow_mut(|held| held.push(id));
+        Ok(Some(Flight { store: store.clone(), key: id, lock, process: std::process::id() }))
     }
 }
 
 impl Drop for Flight {
     fn drop(&mut self) {
         // Whoever has opened the file meanwhile finds, once it has the lock, that the name leads elsewhere, and starts
-        // over. A file that stays behind is in nobody's way.
-        drop(self.store.root().unlink(&layout::flight(&self.key), &self.lock));
+        // over. A file that stays behind is in nobody's way. In a forked child the lock is still the parent's.
+        if self.process == std::process::id() {
+            drop(self.store.root().unlink(&layout::flight(&self.key.1), &self.lock));
+        }
         HELD.with_borrow_mut(|held| held.retain(|other| *other != self.key));
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 
 use super::{Cache, Trouble};
+use crate::callkey::CallKey;
 use crate::disk;
 use crate::error::{Error, Result};
 use crate::key::Key;
@@ -14,63 +15,86 @@ use crate::value::Entry;
 pub(super) enum Found<T> {
     Fresh(T),
     /// Its time is over, but not for longer than the request allows.
-    Stale(T),
+    Stale(Stale<T>),
     Missing,
+    /// There is something that cannot be used. It was counted and told.
+    Unusable,
+}
+
+/// A value whose time is over. It counts as a hit when it is handed out.
+pub(super) struct Stale<T> {
+    value: T,
+    saved_ns: u64,
 }
 
 impl Cache {
     /// Looks for a value. Counts hits of fresh values; a miss is for the caller to count, who may find more.
     ///
     /// # Errors
-    /// [`Error::WrongType`] alone. Everything else that is wrong with an entry makes it missing.
+    /// Whatever is wrong with the entry; nothing is counted then.
     pub(super) fn look<T: DeserializeOwned>(&self, key: Key, stale: Duration) -> Result<Found<T>> {
         let Some(memory) = &self.shared.memory else {
-            let entry = self.store().entry(key);
-            return self.judge(entry, |entry| self.take(&entry, stale));
+            return self.store().entry(key)?.map_or(Ok(Found::Missing), |entry| self.take(&entry, stale));
         };
         if let Some(held) = memory.get(self.store(), &key) {
-            return self.judge(Ok(Some(held)), |held| self.take(&held.entry, stale));
+            return self.take(&held.entry, stale);
         }
         let mark = memory.mark();
-        let held = self.store().entry(key).and_then(|entry| entry.map(|entry| memory.hold(entry, mark)).transpose());
-        self.judge(held, |held| self.take(&held.entry, stale))
+        match self.store().entry(key)? {
+            Some(entry) => self.take(&memory.hold(entry, mark)?.entry, stale),
+            None => Ok(Found::Missing),
+        }
     }
 
-    fn judge<E, T>(&self, entry: Result<Option<E>>, take: impl FnOnce(E) -> Result<Found<T>>) -> Result<Found<T>> {
-        let error = match entry {
-            Ok(None) => return Ok(Found::Missing),
-            Ok(Some(entry)) => match take(entry) {
-                Err(error @ Error::WrongType { .. }) => return Err(error),
-                Err(error) => error,
-                found => return found,
-            },
-            Err(error) => error,
-        };
-        let unusable = error.is_damage() || matches!(error, Error::Unsupported { .. });
-        self.count(None, |stats| *if unusable { &mut stats.damaged } else { &mut stats.failures } += 1);
-        self.warn(Trouble::Load, &error);
-        Ok(Found::Missing)
+    /// The same for who computes: nothing is wrong enough to be an error.
+    pub(super) fn find_value<T: DeserializeOwned>(&self, call: &CallKey, stale: Duration) -> Found<T> {
+        self.look(call.key(), stale).unwrap_or_else(|error| {
+            self.note_unusable(call, &error);
+            Found::Unusable
+        })
+    }
+
+    /// Looks once more, under the key's lock or after waiting for it. What is found unusable again is not counted again.
+    pub(super) fn find_again<T: DeserializeOwned>(&self, call: &CallKey, told: bool) -> Option<T> {
+        match self.look(call.key(), Duration::ZERO) {
+            Ok(Found::Fresh(value)) => return Some(value),
+            Err(error) if !told => self.note_unusable(call, &error),
+            _ => {}
+        }
+        None
+    }
+
+    /// Counts and tells what keeps an entry from being used.
+    pub(super) fn note_unusable(&self, call: &CallKey, error: &Error) {
+        let damaged = error.is_damage() || matches!(error, Error::Unsupported { .. } | Error::WrongType { .. });
+        self.count(None, |stats| *if damaged { &mut stats.damaged } else { &mut stats.failures } += 1);
+        self.warn(Trouble::Load, call.function(), error);
     }
 
     fn take<T: DeserializeOwned>(&self, entry: &Entry, stale: Duration) -> Result<Found<T>> {
         let late = entry.expires().map_or(-1, |time| disk::now_ns().saturating_sub(time));
-        if late >= 0 && late.unsigned_abs() as u128 >= stale.as_nanos() {
+        if late >= 0 && u128::from(late.unsigned_abs()) >= stale.as_nanos() {
             return Ok(Found::Missing);
         }
-        let value = entry.value()?;
+        let (value, saved_ns) = (entry.value()?, entry.info().head.facts.compute_ns);
         if late >= 0 {
-            return Ok(Found::Stale(value));
+            return Ok(Found::Stale(Stale { value, saved_ns }));
         }
-        self.count_hit(entry, false);
+        self.count_hit(entry.key(), saved_ns, 0);
         Ok(Found::Fresh(value))
     }
 
-    fn count_hit(&self, entry: &Entry, stale: bool) {
-        let saved = entry.info().head.facts.compute_ns;
-        self.count(Some(entry.key()), |stats| {
+    /// Hands out a stale value.
+    pub(super) fn hand_out<T>(&self, key: Key, stale: Stale<T>) -> T {
+        self.count_hit(key, stale.saved_ns, 1);
+        stale.value
+    }
+
+    fn count_hit(&self, key: Key, saved_ns: u64, stale: u64) {
+        self.count(Some(key), |stats| {
             stats.hits += 1;
-            stats.stale += u64::from(stale);
-            stats.saved_ns = stats.saved_ns.saturating_add(saved);
+            stats.stale += stale;
+            stats.saved_ns = stats.saved_ns.saturating_add(saved_ns);
         });
     }
 }

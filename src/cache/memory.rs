@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use quick_cache::Weighter;
+use quick_cache::sync::{self, DefaultLifecycle};
+use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 
 use crate::error::Result;
 use crate::key::Key;
@@ -19,7 +20,7 @@ const MAP_WEIGHT: u64 = 16 << 10;
 /// Open entries, bounded by their weight in bytes.
 #[derive(Debug)]
 pub(super) struct Memory {
-    held: quick_cache::sync::Cache<Key, Arc<Held>, ByWeight>,
+    held: sync::Cache<Key, Arc<Held>, ByWeight>,
     capacity: u64,
     /// For how long an entry is handed out without a look whether it is still the one on disk.
     trust: Duration,
@@ -27,6 +28,9 @@ pub(super) struct Memory {
     /// How often something was forgotten: what was read before that may be old.
     forgotten: AtomicU64,
 }
+
+/// When an entry was last seen that may have been replaced before it was held.
+const UNSEEN: u64 = u64::MAX;
 
 /// An entry, and when it was last seen on disk.
 #[derive(Debug)]
@@ -48,7 +52,15 @@ impl Weighter<Key, Arc<Held>> for ByWeight {
 impl Memory {
     pub(super) fn new(capacity: u64, trust: Duration) -> Self {
         let items = usize::try_from(capacity / (4 * BASE_WEIGHT)).unwrap_or(usize::MAX).clamp(16, 1 << 16);
-        let held = quick_cache::sync::Cache::with_weighter(items, capacity, ByWeight);
+        // Of several shards none would take what weighs more than its part.
+        let options = OptionsBuilder::new()
+            .shards(1)
+            .estimated_items_capacity(items)
+            .weight_capacity(capacity)
+            .build()
+            .expect("both capacities are given");
+        let held =
+            sync::Cache::with_options(options, ByWeight, DefaultHashBuilder::default(), DefaultLifecycle::default());
         Memory { held, capacity, trust, start: Instant::now(), forgotten: AtomicU64::new(0) }
     }
 
@@ -59,12 +71,12 @@ impl Memory {
     /// An entry that is held, and is still the one on disk, as far as that was looked at lately.
     pub(super) fn get(&self, store: &Store, key: &Key) -> Option<Arc<Held>> {
         let held = self.held.get(key)?;
-        let now = self.now();
-        if u128::from(now.saturating_sub(held.seen.load(Ordering::Relaxed))) <= self.trust.as_millis() {
+        let (now, seen) = (self.now(), held.seen.load(Ordering::SeqCst));
+        if seen != UNSEEN && u128::from(now.saturating_sub(seen)) < self.trust.as_millis() {
             return Some(held);
         }
-        if store.entry_id(key).ok().flatten() == Some(held.entry.info().head.id) {
-            held.seen.store(now, Ordering::Relaxed);
+        if store.is_still(&held.entry).unwrap_or(false) {
+            held.seen.store(now, Ordering::SeqCst);
             return Some(held);
         }
         self.forget(key);
@@ -84,10 +96,13 @@ impl Memory {
         let fits = weight <= self.capacity / 2;
         let entry = if fits { entry.into_memory()? } else { entry };
         let key = entry.key();
-        let held = Arc::new(Held { entry, weight, seen: AtomicU64::new(self.now()) });
+        let held = Arc::new(Held { entry, weight, seen: AtomicU64::new(UNSEEN) });
         if fits {
+            let now = self.now();
             self.held.insert(key, Arc::clone(&held));
-            if self.mark() != mark {
+            if self.mark() == mark {
+                held.seen.store(now, Ordering::SeqCst);
+            } else {
                 self.held.remove(&key);
             }
         }

@@ -253,7 +253,7 @@ impl Cache {
     /// freed by the next [`Store::gc`].
     ///
     /// # Errors
-    /// If an entry cannot be read or removed.
+    /// The first error of reading or removing an entry, after all the others have been dealt with.
     pub fn clear(&self) -> Result<u64> {
         self.evict(&Query::new())
     }
@@ -276,23 +276,24 @@ impl Cache {
     /// # Errors
     /// As [`clear`](Self::clear).
     pub fn expire(&self, query: &Query) -> Result<u64> {
-        let (now, mut expired) = (disk::now_ns(), 0);
-        for info in self.find(query) {
-            let info = info?;
-            if !info.is_expired_at(now) {
-                expired += u64::from(self.store().relabel(info.key(), |labels| labels.expires = Some(now))?);
-                self.drop_from_memory(&info.key());
+        let now = disk::now_ns();
+        self.store().for_each(&query.clone().namespace(&*self.namespace), |info| {
+            if info.is_expired_at(now) {
+                return Ok(false);
             }
-        }
-        Ok(expired)
+            let expired = self.store().relabel(info.key(), |labels| labels.expires = Some(now));
+            self.drop_from_memory(&info.key());
+            // An entry that lacks a blob cannot be changed. It would be good again as soon as another puts that blob.
+            Ok(expired? || self.store().remove_if(info)?)
+        })
     }
 
     /// What the caches of this namespace and of those nested in it did, in all processes: in others, up to a few
-    /// seconds ago.
+    /// seconds ago. What this one did counts even where nothing can be written.
     pub fn stats(&self) -> CacheStats {
         self.shared.tally.flush();
         let mut sum = CacheStats::default();
-        for (namespace, stats) in self.store().cache_stats() {
+        for (namespace, stats) in self.store().cache_stats().into_iter().chain(self.shared.tally.unwritten()) {
             if crate::store::is_within(&namespace, &self.namespace) {
                 sum.add(&stats);
             }
@@ -311,20 +312,21 @@ impl Cache {
     }
 
     /// Says once, loudly, that something did not work; after that, quietly.
-    fn warn(&self, what: Trouble, error: &Error) {
+    fn warn(&self, what: Trouble, function: Option<&str>, error: &Error) {
         let (store, namespace) = (self.store().path().display(), &self.namespace);
         let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
         if self.shared.warnings.is_first(what) {
-            tracing::warn!(%store, %namespace, %error, cause, "{}; further ones are logged at debug level", what.text());
+            tracing::warn!(%store, %namespace, function, %error, cause, "{}; further ones are logged at debug level", what.text());
         } else {
-            tracing::debug!(%store, %namespace, %error, cause, "{}", what.text());
+            tracing::debug!(%store, %namespace, function, %error, cause, "{}", what.text());
         }
     }
 }
 
 impl fmt::Debug for Cache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Cache").field("store", &self.store().path()).field("namespace", &self.namespace).finish()
+        let (store, namespace) = (self.store().path(), &self.namespace);
+        f.debug_struct("Cache").field("store", &store).field("namespace", namespace).finish_non_exhaustive()
     }
 }
 

@@ -13,7 +13,6 @@ use super::{Cache, Trouble, after_now};
 use crate::callkey::CallKey;
 use crate::error::{Error, Result};
 use crate::format::body::Origin;
-use crate::key::Key;
 use crate::store::PutReport;
 
 /// A condition on a value, or something made of it.
@@ -147,13 +146,15 @@ impl<'a, T: DeserializeOwned + 'a> Request<'a, T> {
         if !self.cache.is_enabled() {
             return Ok(None);
         }
-        match self.cache.look(key.key(), self.options.stale)? {
-            Found::Fresh(value) | Found::Stale(value) => Ok(Some(value)),
-            Found::Missing => {
-                self.cache.count(None, |stats| stats.misses += 1);
-                Ok(None)
-            }
+        match self.cache.look(key.key(), self.options.stale) {
+            Ok(Found::Fresh(value)) => return Ok(Some(value)),
+            Ok(Found::Stale(stale)) => return Ok(Some(self.cache.hand_out(key.key(), stale))),
+            Ok(Found::Missing | Found::Unusable) => {}
+            Err(error @ Error::WrongType { .. }) => return Err(error),
+            Err(error) => self.cache.note_unusable(&key, &error),
         }
+        self.cache.count(None, |stats| stats.misses += 1);
+        Ok(None)
     }
 }
 
@@ -193,11 +194,11 @@ impl<'a, T: Serialize + DeserializeOwned + 'a> Request<'a, T> {
             Ok(key) => key,
             Err(error) => {
                 cache.count(None, |stats| stats.failures += 1);
-                cache.warn(Trouble::Key, &error);
+                cache.warn(Trouble::Key, None, &error);
                 return compute();
             }
         };
-        let flight = match cache.find_or_fly(key.key(), &options) {
+        let flight = match cache.find_or_fly(&key, &options) {
             Landed::Value(value) => return Ok(value),
             Landed::Flying(flight) => flight,
         };
@@ -219,45 +220,42 @@ pub(super) enum Landed<T> {
 
 impl Cache {
     /// Finds a value, or takes the flight of its key, waiting for whoever has it and looking again after.
-    fn find_or_fly<T: DeserializeOwned>(&self, key: Key, options: &Options<'_, T>) -> Landed<T> {
-        let mut stale = None;
+    fn find_or_fly<T: DeserializeOwned>(&self, call: &CallKey, options: &Options<'_, T>) -> Landed<T> {
+        let (mut stale, mut told) = (None, false);
         if !options.refresh {
-            match self.find_value(key, options.stale) {
+            match self.find_value(call, options.stale) {
                 Found::Fresh(value) => return Landed::Value(value),
                 Found::Stale(value) => stale = Some(value),
                 Found::Missing => {}
+                Found::Unusable => told = true,
             }
         }
         let wait = if stale.is_some() { Duration::ZERO } else { options.wait.unwrap_or(self.shared.wait) };
-        let flight = match Flight::take(self.store(), key, wait) {
-            Ok(flight) => flight,
-            Err(error) if error.is_busy() && stale.is_some() => {
-                self.count(Some(key), |stats| (stats.hits, stats.stale) = (stats.hits + 1, stats.stale + 1));
-                return Landed::Value(stale.expect("it was looked at just now"));
-            }
-            Err(error) => {
-                self.count(None, |stats| stats.failures += 1);
-                self.warn(Trouble::Lock, &error);
-                return Landed::Flying(None);
-            }
+        let (flight, error) = match Flight::take(self.store(), call.key(), wait) {
+            Ok(flight) => (flight, None),
+            Err(error) => (None, Some(error)),
         };
-        if options.refresh {
-            return Landed::Flying(flight);
+        if let Some(stale) = stale
+            && error.as_ref().is_some_and(Error::is_busy)
+        {
+            return Landed::Value(self.hand_out(call.key(), stale));
         }
         // Somebody may have stored the value since it was looked for.
-        match self.find_value(key, Duration::ZERO) {
-            Found::Fresh(value) => Landed::Value(value),
-            Found::Stale(_) | Found::Missing => Landed::Flying(flight),
+        if !options.refresh
+            && let Some(value) = self.find_again(call, told)
+        {
+            return Landed::Value(value);
         }
+        if let Some(error) = error {
+            self.note_unlocked(call, &error);
+        }
+        Landed::Flying(flight)
     }
 
-    /// Looks for a value; one of another type is as good as none.
-    pub(super) fn find_value<T: DeserializeOwned>(&self, key: Key, stale: Duration) -> Found<T> {
-        self.look(key, stale).unwrap_or_else(|error| {
-            self.count(None, |stats| stats.damaged += 1);
-            self.warn(Trouble::Load, &error);
-            Found::Missing
-        })
+    /// Counts and tells that a value is computed without its key's flight.
+    pub(super) fn note_unlocked(&self, call: &CallKey, error: &Error) {
+        self.count(None, |stats| stats.failures += 1);
+        self.warn(Trouble::Lock, call.function(), error);
     }
 
     /// Stores what was computed, if it is to be kept and can be.
@@ -271,11 +269,11 @@ impl Cache {
             Ok(_) => {}
             Err(error @ Error::TooLarge { .. }) => {
                 self.count(None, |stats| stats.refused += 1);
-                self.warn(Trouble::Refused, &error);
+                self.warn(Trouble::Refused, key.function(), &error);
             }
             Err(error) => {
                 self.count(None, |stats| stats.failures += 1);
-                self.warn(Trouble::Store, &error);
+                self.warn(Trouble::Store, key.function(), &error);
             }
         }
     }

@@ -1,5 +1,6 @@
 //! Counting in memory, written down now and then.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -62,7 +63,16 @@ impl Tally {
         let counters = std::mem::take(&mut pending.counters);
         pending.written = Instant::now();
         drop(pending);
-        self.store.add_counters(&counters);
+        if !self.store.add_counters(&counters) {
+            // The hits of entries are let go: there is no bound to their number.
+            let kept = Counters { namespaces: counters.namespaces, ..Counters::default() };
+            self.pending().counters.add(&kept);
+        }
+    }
+
+    /// What was counted here and is not written down, or cannot be.
+    pub(super) fn unwritten(&self) -> BTreeMap<String, CacheStats> {
+        self.pending().counters.namespaces.clone()
     }
 }
 

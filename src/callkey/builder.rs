@@ -98,7 +98,8 @@ pub struct KeyBuilder {
 }
 
 impl KeyBuilder {
-    /// Starts a key in a namespace: components separated by `/`, none of them empty, no control characters.
+    /// Starts a key in a namespace: components separated by `/`, none of them empty, no control characters. The empty
+    /// namespace has no components: all others are in it.
     pub fn new(namespace: impl Into<String>) -> Self {
         let namespace = namespace.into();
         let fault = check_namespace(&namespace).err();
@@ -252,7 +253,7 @@ impl KeyBuilder {
 }
 
 fn check_namespace(namespace: &str) -> Result<()> {
-    let reason = if namespace.split('/').any(str::is_empty) {
+    let reason = if !namespace.is_empty() && namespace.split('/').any(str::is_empty) {
         "its components, separated by '/', are not empty"
     } else if namespace.len() > MAX_NAME_BYTES {
         "it has at most 1024 bytes"

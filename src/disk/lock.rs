@@ -129,7 +129,7 @@ impl Root {
             let held = Held { root: self.clone(), rel: rel.clone(), file: lock, process: std::process::id() };
             // Somebody may have unlinked the file between the opening and the locking: a lock on a file without
             // a name excludes nobody.
-            let named = self.stat(rel).ok().flatten().map(|stat| stat.id);
+            let named = super::absent(self.stat(rel)).at("look at", &path)?.flatten().map(|stat| stat.id);
             if named == Some(self.look_at(held.file.file(), rel)?.id) {
                 return Ok(Some(held));
             }

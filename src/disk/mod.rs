@@ -133,6 +133,13 @@ impl Root {
         self.0.path.join(rel.as_str())
     }
 
+    /// What tells the store's directory from every other.
+    pub(crate) fn id(&self) -> Result<FileId> {
+        let stat = rustix::fs::fstat(&self.0.fd).at("look at", &self.0.path)?;
+        #[allow(clippy::unnecessary_cast, clippy::cast_sign_loss, reason = "the types differ by platform")]
+        Ok(FileId { device: stat.st_dev as u64, inode: stat.st_ino as u64 })
+    }
+
     /// The permission bits of the store's directory.
     pub(crate) fn mode(&self) -> Result<u32> {
         let stat = rustix::fs::fstat(&self.0.fd).at("look at", &self.0.path)?;

@@ -12,6 +12,8 @@ use crate::key::Key;
 
 const MAGIC: [u8; 4] = *b"NDC0";
 const SUM_LEN: usize = 8;
+/// How many frames that are not whole are passed over: each costs a look at all that follows.
+const MAX_BAD: usize = 64;
 
 /// What caches did, in one namespace or altogether.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,13 +104,22 @@ impl Counters {
         [&MAGIC[..], &len.to_le_bytes(), &sum.as_bytes()[..SUM_LEN], &payload].concat()
     }
 
-    /// Adds up frames until one is not whole. Returns the sums and the length of the first frame.
-    pub(crate) fn parse_frames(bytes: &[u8]) -> (Counters, usize) {
-        let (mut sums, mut first, mut wire) = (Counters::default(), 0, Wire::new(bytes));
-        while let Some(frame) = parse_frame(&mut wire) {
+    /// Adds up the frames that are whole, passing over a few that are not. Returns the sums and where the first whole
+    /// frame ends.
+    pub(crate) fn parse_frames(mut bytes: &[u8]) -> (Counters, usize) {
+        let (mut sums, mut first, mut bad, all) = (Counters::default(), 0, 0, bytes.len());
+        while let Some(at) = bytes.windows(MAGIC.len()).position(|bytes| bytes == MAGIC)
+            && bad < MAX_BAD
+        {
+            let mut wire = Wire::new(&bytes[at..]);
+            let Some(frame) = parse_frame(&mut wire) else {
+                (bytes, bad) = (&bytes[at + 1..], bad + 1);
+                continue;
+            };
             sums.add(&frame);
+            bytes = &bytes[bytes.len() - wire.left()..];
             if first == 0 {
-                first = bytes.len() - wire.left();
+                first = all - bytes.len();
             }
         }
         (sums, first)
@@ -138,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_add_up_and_a_torn_one_ends_them() {
+    fn frames_add_up_and_a_torn_or_damaged_one_is_passed_over() {
         let frames = [sample(1), sample(2), Counters::default()].map(|counters| counters.encode_frame());
         let bytes = frames.concat();
         let (sums, first) = Counters::parse_frames(&bytes);
@@ -151,7 +162,11 @@ mod tests {
         for at in 0..frames[0].len() {
             let mut bad = bytes.clone();
             bad[at] ^= 1;
-            assert!(Counters::parse_frames(&bad).0.is_empty(), "byte {at}");
+            assert_eq!(Counters::parse_frames(&bad).0, sample(2), "byte {at}");
         }
+        let torn = [&frames[0][..], &frames[0][..30], &frames[1], b"NDC0"].concat();
+        assert_eq!(Counters::parse_frames(&torn), (sums, frames[0].len()));
+        let hostile = MAGIC.repeat(100_000);
+        assert_eq!(Counters::parse_frames(&hostile), (Counters::default(), 0));
     }
 }

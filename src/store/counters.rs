@@ -13,16 +13,16 @@ const COMPACT_FROM: u64 = 1 << 20;
 const MAX_LEN: usize = 256 << 20;
 
 impl Store {
-    /// Adds to the counters of all processes. That it cannot be done is nobody's concern.
-    pub(crate) fn add_counters(&self, counters: &Counters) {
+    /// Adds to the counters of all processes; whether that could be done.
+    pub(crate) fn add_counters(&self, counters: &Counters) -> bool {
         if counters.is_empty() || self.is_read_only() {
-            return;
+            return counters.is_empty();
         }
-        if let Ok(len) = self.root().append_locked(&layout::COUNTERS, &counters.encode_frame())
-            && len >= COMPACT_FROM
-        {
+        let Ok(len) = self.root().append_locked(&layout::COUNTERS, &counters.encode_frame()) else { return false };
+        if len >= COMPACT_FROM {
             self.compact_counters(|_| true);
         }
+        true
     }
 
     /// What all processes have counted; nothing, if the file is missing or cannot be read.

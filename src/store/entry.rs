@@ -55,10 +55,15 @@ impl Manifest {
 
     /// Reads and checks the head, and the time of last use.
     pub(crate) fn read_head_and_use(store: &Store, key: &Key) -> Result<Option<(Head, i64)>> {
+        Ok(Self::open_head(store, key)?.map(|(head, _, modified)| (head, modified)))
+    }
+
+    /// Reads and checks the head, keeps the file open, and tells the time of last use.
+    pub(crate) fn open_head(store: &Store, key: &Key) -> Result<Option<(Head, File, i64)>> {
         let rel = layout::entry(key);
         let Some((file, stat)) = store.root().open_and_look(&rel)? else { return Ok(None) };
         let Start { head, .. } = read_head(&mut Positioned::new(&file), &rel, store, key)?;
-        Ok(Some((head, stat.modified)))
+        Ok(Some((head, file, stat.modified)))
     }
 }
 

@@ -166,13 +166,25 @@ impl Store {
 
     /// Removes the entries that meet the conditions, pinned ones too; returns how many. What their blobs take is freed
     /// by the next [`gc`](Self::gc). Entries that are put again meanwhile stay.
+    ///
+    /// # Errors
+    /// The first error of reading or removing an entry, after all the others have been dealt with.
     pub fn evict(&self, query: &Query) -> Result<u64> {
         self.check_writable()?;
-        let mut removed = 0;
+        self.for_each(query, |info| self.remove_if(info))
+    }
+
+    /// Does something with every entry that meets the conditions; returns of how many it was true. An entry that cannot
+    /// be read, or with which it fails, does not keep it from the others; the first error comes at the end.
+    pub(crate) fn for_each(&self, query: &Query, mut act: impl FnMut(&EntryInfo) -> Result<bool>) -> Result<u64> {
+        let (mut count, mut fault) = (0, None);
         for info in self.find(query) {
-            removed += u64::from(self.remove_if(&info?)?);
+            match info.and_then(|info| act(&info)) {
+                Ok(done) => count += u64::from(done),
+                Err(error) => drop(fault.get_or_insert(error)),
+            }
         }
-        Ok(removed)
+        fault.map_or(Ok(count), Err)
     }
 }
 

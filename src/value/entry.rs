@@ -9,9 +9,12 @@ use crate::disk;
 use crate::error::Result;
 use crate::format::body::{Data, Inline};
 use crate::format::tree::{ArrayIndex, Tree};
-use crate::key::Address;
+use crate::key::{Address, Key};
 use crate::layout;
 use crate::store::{EntryInfo, Manifest, Store};
+
+#[expect(clippy::disallowed_types, reason = "a file that `disk` opened")]
+type File = std::fs::File;
 
 /// How old the time of last use must be before it is set anew, in seconds.
 const USE_GRAIN: i64 = 60;
@@ -138,7 +141,7 @@ impl Store {
         loop {
             let Some(manifest) = Manifest::read(self, &key)? else { return Ok(None) };
             if let Some(arrays) = self.open_arrays(&manifest)? {
-                self.note_use(&manifest);
+                self.note_use(&key, &manifest.file, manifest.modified);
                 return Ok(Some(Entry {
                     info: EntryInfo::new(manifest.head, manifest.body, manifest.modified),
                     arrays,
@@ -168,10 +171,21 @@ impl Store {
     }
 
     /// Notes the use, coarsely. That it cannot be noted (another user's entry, say) is nobody's concern.
-    fn note_use(&self, manifest: &Manifest) {
+    fn note_use(&self, key: &Key, file: &File, modified: i64) {
         let now = disk::now_ns() / 1_000_000_000;
-        if !self.is_read_only() && now - manifest.modified >= USE_GRAIN {
-            drop(self.root().touch(&manifest.file, &layout::entry(&manifest.head.key)));
+        if !self.is_read_only() && now - modified >= USE_GRAIN {
+            drop(self.root().touch(file, &layout::entry(key)));
         }
+    }
+
+    /// Whether an entry that was read before is still the one under its key; if so, that counts as a use.
+    pub(crate) fn is_still(&self, entry: &Entry) -> Result<bool> {
+        let key = entry.key();
+        let Some((head, file, modified)) = Manifest::open_head(self, &key)? else { return Ok(false) };
+        if head.id != entry.info.head.id {
+            return Ok(false);
+        }
+        self.note_use(&key, &file, modified);
+        Ok(true)
     }
 }

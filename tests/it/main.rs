@@ -13,6 +13,9 @@ mod common; // stores in directories of their own, seeded data, watchers, damage
 mod access; // who may read and write, what is a store, what strangers plant in one
 mod arrays; // every element type, rank and layout comes back, owned and mapped
 mod blobs; // equal bytes are stored once, failures leave nothing, damage heals
+mod cache; // one computation per key, whatever happens to the store beneath
+mod cache_property; // random histories of a cache against a plain map
+mod cached; // the attribute: what is in the key, and what is not
 #[cfg(feature = "cli")]
 mod cli; // the program itself, run as a user runs it
 mod compressed; // manifests in zstd: read back, damaged, bombs

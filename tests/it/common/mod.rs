@@ -3,6 +3,7 @@
 mod child;
 mod damage;
 mod listing;
+mod log;
 mod reader;
 mod surgery;
 mod watch;
@@ -17,6 +18,7 @@ use tempfile::TempDir;
 pub(crate) use child::{Child, is_root};
 pub(crate) use damage::{chmod, edit, mode_of, modified_ns, rot, set_modified_ns, truncate};
 pub(crate) use listing::{Facts, files_in, listing};
+pub(crate) use log::warnings;
 pub(crate) use reader::{json_of, python, read_store, read_store_within, reader_code, text};
 pub(crate) use surgery::{find, rewrite_body, rewrite_head};
 pub(crate) use watch::{Record, seam};
