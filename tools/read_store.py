@@ -782,7 +782,7 @@ STATS_FIELDS = (
 
 
 def read_counters(data):
-    """The sums of all frames up to the first that is not whole."""
+    """The sums of all frames that are whole."""
     namespaces, hits = {}, {}
     for frame in counter_frames(data):
         for namespace, numbers in frame[0].pairs:
@@ -795,14 +795,24 @@ def read_counters(data):
 
 
 def counter_frames(data):
-    while len(data) >= COUNTERS_START.size:
-        magic, length, checksum = COUNTERS_START.unpack_from(data)
-        payload = data[COUNTERS_START.size:COUNTERS_START.size + length]
-        whole = len(payload) == length and blake3(payload).digest()[:len(checksum)] == checksum
-        if magic != b"NDC0" or not whole:
-            return
+    bad = 0
+    while (at := data.find(b"NDC0")) >= 0 and bad < 64:
+        data = data[at:]
+        if (payload := counter_payload(data)) is None:
+            data, bad = data[1:], bad + 1
+            continue
         yield Unpacker(payload).value()
-        data = data[COUNTERS_START.size + length:]
+        data = data[COUNTERS_START.size + len(payload):]
+
+
+def counter_payload(data):
+    """What the frame at the start holds; None if it is not whole."""
+    if len(data) < COUNTERS_START.size:
+        return None
+    _, length, checksum = COUNTERS_START.unpack_from(data)
+    payload = data[COUNTERS_START.size:COUNTERS_START.size + length]
+    whole = len(payload) == length and blake3(payload).digest()[:len(checksum)] == checksum
+    return payload if whole else None
 
 
 # ---------------------------------------------------------------- elements [5.5]
