@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, LazyLock, Mutex};
 
 use ndstash::seam::{Flow, Seam, Step, Verb, Watch};
-use ndstash::{GcOptions, MergeOptions, Result, Store, VerifyOptions};
+use ndstash::{CullOptions, GcOptions, Limits, MergeOptions, Result, Store, VerifyOptions};
 use tempfile::TempDir;
 
 use crate::bench::{array, assert_clean, blob_path, create, damage, digest, hold, leftovers, options, temp_dir, value};
@@ -199,6 +199,29 @@ const CASES: &[Case] = &[
         damaged: false,
     },
     Case {
+        name: "cull",
+        prepare: |store| {
+            for seed in 1..5 {
+                store.put(&format!("old {seed}"), &array(seed)).unwrap();
+            }
+            store.put("pinned", &array(1)).unwrap();
+            store.relabel("pinned", |labels| labels.pinned = true).unwrap();
+            leave_remains(store.path());
+        },
+        act: |store| {
+            let mut limits = Limits::default();
+            limits.entries = Some(1);
+            store.cull(&CullOptions::new().limits(limits)).map(drop)
+        },
+        check: |store, done, at| {
+            old_or_new(store, "pinned", Some(1), Some(1), true, at);
+            if done {
+                assert_eq!((store.count().unwrap(), store.usage().unwrap().blobs), (1, 1), "{at}");
+            }
+        },
+        damaged: false,
+    },
+    Case {
         name: "repair",
         prepare: |store| {
             store.put("good", &array(1)).unwrap();
@@ -334,6 +357,11 @@ fn copy_and_relabel_stopped_anywhere_leave_the_value() {
 #[test]
 fn gc_stopped_anywhere_leaves_what_is_live() {
     sweep("gc");
+}
+
+#[test]
+fn cull_stopped_anywhere_leaves_what_is_pinned_and_every_blob_of_what_is_left() {
+    sweep("cull");
 }
 
 #[test]

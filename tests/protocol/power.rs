@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use ndstash::seam::{Flow, Seam, Step, Verb, Watch};
-use ndstash::{Digest, GcOptions, Store};
+use ndstash::{CullOptions, Digest, GcOptions, Limits, Store};
 
 use crate::bench::{array, create, hold, named_blobs, options, temp_dir};
 
@@ -128,6 +128,9 @@ fn life(one: &Store, two: &Store) {
         one.remove("d").unwrap();
         two.gc(&GcOptions::new()).unwrap();
         one.put("d", &array(round)).unwrap();
+        let mut limits = Limits::default();
+        limits.entries = Some(2);
+        assert!(!two.cull(&CullOptions::new().limits(limits)).unwrap().evicted.is_empty());
     }
 }
 
