@@ -27,6 +27,11 @@ pub(crate) fn spread<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     }
 }
 
+/// Whether this thread is a worker of a pool: then it may do other tasks while it waits for parts of its own.
+pub(crate) fn is_worker() -> bool {
+    rayon::current_thread_index().is_some()
+}
+
 /// Makes this process, a forked child, spread its work over threads of its own.
 pub(crate) fn leave_common_pool() {
     OWNER.store(NOBODY, Ordering::Relaxed);

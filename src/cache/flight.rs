@@ -8,10 +8,15 @@ use crate::error::Result;
 use crate::key::Key;
 use crate::layout;
 use crate::store::Store;
+use crate::threads;
 
 /// How long one that holds a flight waits for another at most: two that hold one each and want the other's would
 /// wait for ever.
 const NESTED_WAIT: Duration = Duration::from_secs(600);
+
+/// The same in a worker of a thread pool, which, while it waits for its own parts, may be given a task that asks for what
+/// another worker computes, and that one a task that asks for this one's.
+const WORKER_WAIT: Duration = Duration::from_secs(1);
 
 thread_local! {
     /// The flights this thread holds, of all stores: two handles of one store must not wait for one another.
@@ -42,7 +47,11 @@ impl Flight {
         if own {
             return Ok(None);
         }
-        let wait = if nested { wait.min(NESTED_WAIT) } else { wait };
+        let wait = match nested {
+            true if threads::is_worker() => wait.min(WORKER_WAIT),
+            true => wait.min(NESTED_WAIT),
+            false => wait,
+        };
         let lock = store.root().lock_exclusive(&layout::flight(&key), wait)?;
         HELD.with_borrow_mut(|held| held.push(id));
         Ok(Some(Flight { store: store.clone(), key: id, lock, process: std::process::id() }))

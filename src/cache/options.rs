@@ -63,7 +63,8 @@ impl CacheOptions {
     }
 
     /// How long somebody else's computation of a key is waited for before the value is computed here as well. An hour
-    /// by default; ten minutes at most while this thread is itself computing another key's value.
+    /// by default; while this thread is itself computing another key's value, ten minutes at most, and in a worker of a
+    /// thread pool a second.
     #[must_use]
     pub fn wait(mut self, wait: Duration) -> Self {
         self.wait = wait;
