@@ -77,7 +77,7 @@ impl<'a> Content<'a> {
 pub(crate) struct EqualKeys;
 
 /// An encoding in the making: values are appended one after another, what is inside a container after its beginning.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Canonical(Vec<u8>);
 
 /// Where in an encoding one pair of a map stands, or one item of a set, whose key is all of it.
@@ -89,8 +89,9 @@ pub(crate) struct Piece {
 }
 
 impl Canonical {
+    /// Nothing yet, with room for what most keys take.
     pub(crate) fn new() -> Self {
-        Self::default()
+        Canonical(Vec::with_capacity(128))
     }
 
     pub(crate) fn as_bytes(&self) -> &[u8] {

@@ -168,15 +168,16 @@ impl<'a> Decoder<'a> {
         if count != names.len() as u64 {
             return Err(malformed(what, format!("{} pairs are expected, found {count}", names.len())));
         }
-        let mut seen = vec![false; names.len()];
+        let mut seen = 0u32;
         self.nested(|from| {
             for _ in 0..count {
                 let key = from.text(what)?;
                 let at = names.iter().position(|name| *name == key);
                 let at = at.ok_or_else(|| malformed(what, format!("{key:?} is no key of it")))?;
-                if std::mem::replace(&mut seen[at], true) {
+                if seen & 1 << at != 0 {
                     return Err(malformed(what, format!("{key:?} stands there twice")));
                 }
+                seen |= 1 << at;
                 take(from, at)?;
             }
             Ok(())
