@@ -252,7 +252,7 @@ impl KeyBuilder {
     }
 }
 
-fn check_namespace(namespace: &str) -> Result<()> {
+pub(crate) fn check_namespace(namespace: &str) -> Result<()> {
     let reason = if !namespace.is_empty() && namespace.split('/').any(str::is_empty) {
         "its components, separated by '/', are not empty"
     } else if namespace.len() > MAX_NAME_BYTES {

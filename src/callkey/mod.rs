@@ -18,6 +18,7 @@ use serde::Serialize;
 
 pub use builder::KeyBuilder;
 use builder::Parts;
+pub(crate) use builder::check_namespace;
 pub use round::Rounding;
 
 use crate::error::Result;

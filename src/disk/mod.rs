@@ -339,13 +339,13 @@ impl Root {
     }
 
     /// Rewrites a small file in place, under its own lock: `change` is shown what is there, at most `len` bytes, and
-    /// gives back what shall be. The file is made if it is missing, and not synced.
-    pub(crate) fn amend(&self, rel: &Rel, len: usize, change: impl FnOnce(&[u8]) -> Vec<u8>) -> Result<()> {
+    /// gives back what shall be, or `None` to leave it. The file is made if it is missing, and not synced.
+    pub(crate) fn amend(&self, rel: &Rel, len: usize, change: impl FnOnce(&[u8]) -> Option<Vec<u8>>) -> Result<()> {
         self.step(Verb::Amend, rel, || {
             let (file, _lock) = self.lock_file_itself(rel)?;
             let mut bytes = Vec::new();
             Positioned::new(&file).take(len as u64).read_to_end(&mut bytes)?;
-            let changed = change(&bytes);
+            let Some(changed) = change(&bytes) else { return Ok(()) };
             file.write_all_at(&changed, 0)?;
             if changed.len() < bytes.len() { file.set_len(changed.len() as u64) } else { Ok(()) }
         })

@@ -5,9 +5,8 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use ndarray::{ArcArray, Array, Dimension, IxDyn, ShapeBuilder};
-use ndarray::{Ix0, Ix1, Ix2, Ix3, Ix4, Ix5, Ix6};
 
-use super::known::{ById, Form, Scalar, for_each_element};
+use super::known::{ById, Form, Scalar, for_each_element, for_each_rank};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::format::body::Order;
@@ -66,14 +65,10 @@ impl Table {
 
     fn add_scalar<A: Scalar>(&mut self) {
         self.add::<A, Vec<A>>(Form::Sequence, Some(1), |source| Ok(Box::new(load::<A>(source)?)));
-        self.add_rank::<A, Ix0>();
-        self.add_rank::<A, Ix1>();
-        self.add_rank::<A, Ix2>();
-        self.add_rank::<A, Ix3>();
-        self.add_rank::<A, Ix4>();
-        self.add_rank::<A, Ix5>();
-        self.add_rank::<A, Ix6>();
-        self.add_rank::<A, IxDyn>();
+        macro_rules! ranks {
+            ($($rank:ty)*) => {$( self.add_rank::<A, $rank>(); )*};
+        }
+        for_each_rank!(ranks);
     }
 
     fn add_rank<A: Scalar, D: Dimension + 'static>(&mut self) {

@@ -10,7 +10,6 @@ use std::sync::{Arc, LazyLock};
 
 use bytemuck::{CheckedBitPattern, NoUninit, Pod};
 use ndarray::{ArcArray, Array, ArrayBase, ArrayView, CowArray, Data, Dimension};
-use ndarray::{Ix0, Ix1, Ix2, Ix3, Ix4, Ix5, Ix6, IxDyn};
 
 use super::{MappedArray, Offered};
 use crate::digest::Digest;
@@ -82,6 +81,15 @@ macro_rules! for_each_element {
     };
 }
 pub(super) use for_each_element;
+
+/// Calls a macro with the dimension type of every rank.
+macro_rules! for_each_rank {
+    ($call:ident) => {
+        $call!(ndarray::Ix0 ndarray::Ix1 ndarray::Ix2 ndarray::Ix3);
+        $call!(ndarray::Ix4 ndarray::Ix5 ndarray::Ix6 ndarray::IxDyn);
+    };
+}
+pub(super) use for_each_rank;
 
 /// Recognises arrays and vectors of known element types, and references and smart pointers to them, by type id.
 /// `None`: it is something else, to be serialised part by part.
@@ -183,14 +191,10 @@ impl Table {
         self.add::<&'static [A]>();
         self.add::<Rc<[A]>>();
         self.add::<Arc<[A]>>();
-        self.add_rank::<A, Ix0>();
-        self.add_rank::<A, Ix1>();
-        self.add_rank::<A, Ix2>();
-        self.add_rank::<A, Ix3>();
-        self.add_rank::<A, Ix4>();
-        self.add_rank::<A, Ix5>();
-        self.add_rank::<A, Ix6>();
-        self.add_rank::<A, IxDyn>();
+        macro_rules! ranks {
+            ($($rank:ty)*) => {$( self.add_rank::<A, $rank>(); )*};
+        }
+        for_each_rank!(ranks);
     }
 
     fn add_rank<A: Scalar, D: Dimension + 'static>(&mut self) {
@@ -202,14 +206,10 @@ impl Table {
 
     fn add_mapped<A: Element>(&mut self) {
         self.add::<Offered<'static, A>>();
-        self.add::<MappedArray<A, Ix0>>();
-        self.add::<MappedArray<A, Ix1>>();
-        self.add::<MappedArray<A, Ix2>>();
-        self.add::<MappedArray<A, Ix3>>();
-        self.add::<MappedArray<A, Ix4>>();
-        self.add::<MappedArray<A, Ix5>>();
-        self.add::<MappedArray<A, Ix6>>();
-        self.add::<MappedArray<A, IxDyn>>();
+        macro_rules! ranks {
+            ($($rank:ty)*) => {$( self.add::<MappedArray<A, $rank>>(); )*};
+        }
+        for_each_rank!(ranks);
     }
 
     fn add<X: Held>(&mut self) {
@@ -358,7 +358,7 @@ impl Hasher for IdHasher {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ndarray::{Array1, Array2, ArrayD, arr0, arr1, arr2, s};
+    use ndarray::{Array1, Array2, ArrayD, Ix0, Ix6, IxDyn, arr0, arr1, arr2, s};
 
     fn bytes_of<T: ?Sized>(value: &T) -> Option<Vec<u8>> {
         recognise(value).map(|elements| elements.bytes.into_owned())

@@ -36,10 +36,10 @@ impl Store {
         drop(self.root().amend(&layout::COUNTERS, MAX_LEN, |bytes| {
             let (mut sums, first) = Counters::parse_frames(bytes);
             if first > bytes.len() / 4 {
-                return bytes.to_vec();
+                return None;
             }
             sums.hits.retain(|key, _| keep(key));
-            sums.encode_frame()
+            Some(sums.encode_frame())
         }));
     }
 

@@ -35,7 +35,7 @@ impl Store {
             let mut ledger = Ledger::parse(bytes).unwrap_or_default();
             change(&mut ledger);
             after = Some(ledger);
-            ledger.encode().to_vec()
+            Some(ledger.encode().to_vec())
         });
         amended.ok().and(after)
     }

@@ -31,7 +31,6 @@ pub struct Query {
     expired_at: Option<i64>,
     at_least: Option<u64>,
     pinned: Option<bool>,
-    cached: bool,
 }
 
 impl Query {
@@ -50,7 +49,7 @@ impl Query {
     /// Entries of a cache's namespace, or of one nested in it; of the empty one: of every cache.
     #[must_use]
     pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
-        (self.namespace, self.cached) = (Some(namespace.into()), true);
+        self.namespace = Some(namespace.into());
         self
     }
 
@@ -119,8 +118,7 @@ impl Query {
     /// Whether an entry meets all conditions.
     pub fn matches(&self, info: &EntryInfo) -> bool {
         let used = info.last_used().saturating_mul(1_000_000_000);
-        (!self.cached || info.namespace().is_some())
-            && passes(self.prefix.as_deref(), |prefix| info.name().unwrap_or_default().starts_with(prefix))
+        passes(self.prefix.as_deref(), |prefix| info.name().unwrap_or_default().starts_with(prefix))
             && passes(self.namespace.as_deref(), |outer| info.namespace().is_some_and(|inner| is_within(inner, outer)))
             && passes(self.function.as_deref(), |function| info.function() == Some(function))
             && passes(self.tag.as_deref(), |tag| info.tags().iter().any(|other| other == tag))
