@@ -1,0 +1,1 @@
+"""Keeps the results of expensive computations on disk."""
