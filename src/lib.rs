@@ -35,8 +35,14 @@
 //!
 //! What holds at every moment, also after power loss, is written down in `blobs-format.md`.
 
+#[cfg(feature = "cli")]
+extern crate self as ndstash;
+
 mod cache;
 mod callkey;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod cli;
 mod digest;
 mod disk;
 mod doctor;

@@ -1,0 +1,96 @@
+//! What every verb shares: which store, where the output goes, and how the run ends.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::io::{self, BufWriter, Stdout, Write};
+use std::path::{Path, PathBuf};
+
+use ndstash::{Address, Key, Store, StoreOptions};
+use serde_json::Value;
+
+use crate::cli::failure::{Failure, Result};
+use crate::cli::format::Report;
+
+/// How a run ended that did not fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Fine,
+    /// Something was not found or is damaged.
+    Problems,
+}
+
+impl Verdict {
+    pub(crate) fn fine_if(fine: bool) -> Self {
+        if fine { Verdict::Fine } else { Verdict::Problems }
+    }
+}
+
+/// The run of one verb.
+pub(crate) struct App {
+    store: Option<PathBuf>,
+    pub(crate) json: bool,
+    pub(crate) out: BufWriter<Stdout>,
+}
+
+impl App {
+    pub(crate) fn new(store: Option<OsString>, json: bool) -> Self {
+        let store = store.filter(|dir| !dir.is_empty()).map(PathBuf::from);
+        App { store, json, out: BufWriter::new(io::stdout()) }
+    }
+
+    /// The directory that `--store` or the environment names.
+    pub(crate) fn dir(&self) -> Result<&Path> {
+        let missing = || Failure::new("no store is given: say --store DIR, or set NDSTASH_DIR");
+        self.store.as_deref().ok_or_else(missing)
+    }
+
+    pub(crate) fn open(&self) -> Result<Store> {
+        Ok(Store::open(self.dir()?)?)
+    }
+
+    /// Opens the store so that nothing is written, not even the time of last use.
+    pub(crate) fn open_to_read(&self) -> Result<Store> {
+        Ok(StoreOptions::new().read_only(true).open(self.dir()?)?)
+    }
+
+    /// Prints a report: for programs if they asked, else for people.
+    pub(crate) fn report(&mut self, json: &Value, people: &Report) -> Result<()> {
+        if self.json {
+            serde_json::to_writer_pretty(&mut self.out, json).map_err(io::Error::from)?;
+            writeln!(self.out)?;
+        } else {
+            write!(self.out, "{people}")?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn finish(&mut self) -> Result<()> {
+        Ok(self.out.flush()?)
+    }
+}
+
+/// Says something to the person at the terminal. That nobody listens is no failure.
+pub(crate) fn say(what: impl fmt::Display) {
+    drop(writeln!(io::stderr(), "ndstash: {what}"));
+}
+
+/// How a text of the command line addresses an entry: as its name or, if there is none of that name, as its key in hex.
+pub(crate) fn address<'a>(store: &Store, text: &'a str) -> Result<Address<'a>> {
+    match text.parse::<Key>() {
+        Ok(key) if store.info(text)?.is_none() => Ok(Address::Key(key)),
+        _ => Ok(Address::Name(text)),
+    }
+}
+
+/// Says that there is no such entry, or why it cannot be had.
+pub(crate) fn say_absent(store: &Store, name: &str) -> Result<Verdict> {
+    match store.info(address(store, name)?)? {
+        None => say(format_args!("there is no entry {name:?}")),
+        Some(_) => {
+            say(format_args!(
+                "entry {name:?} is there, but a blob that it needs is missing; `ndstash verify` tells more"
+            ));
+        }
+    }
+    Ok(Verdict::Problems)
+}
