@@ -155,11 +155,14 @@ impl Store {
 
     fn judge(&self, options: &CullOptions, ledger: &Ledger) -> Result<Judged> {
         let limits = options.limits.map_or_else(|| self.limits(), Ok)?;
-        let exempt_from = options.newest.unwrap_or(ledger.sequence.saturating_add(1));
+        let now = disk::now_ns();
+        // A ledger that is lost knows of no number; none that is drawn from now on is below the clock.
+        let highest = if ledger.sequence == 0 { now.cast_unsigned() } else { ledger.sequence };
+        let exempt_from = options.newest.unwrap_or(highest.saturating_add(1));
         // Who asks for a cull means all there is. One that a put has called spares what came lately: since the cull
         // before the last, because what was on its way when the last began was not seen by it.
         let late_from = options.newest.map(|_| ledger.culled_before.saturating_add(1));
-        let rules = Rules { limits, now: disk::now_ns(), exempt_from, late_from };
+        let rules = Rules { limits, now, exempt_from, late_from };
         let mut census = Census::take(self)?;
         let mut report = CullReport { bytes_before: census.bytes, ..CullReport::default() };
         report.entries_before = census.entries.len() as u64;
@@ -218,11 +221,11 @@ impl Census {
     }
 }
 
-/// Whether a put should cull: the ledger is over a limit, and has grown since the last count, which may have found that
-/// nothing more can go.
+/// Whether a put should cull: the ledger is over a limit, and if it was so after the last count, which found that nothing
+/// more can go, it has grown since.
 fn is_due(limits: &Limits, ledger: &Ledger) -> bool {
     let over = |now: u64, counted: u64, limit: Option<u64>| {
-        limit.is_some_and(|limit| now > limit && now - counted.min(now) >= limit / 10)
+        limit.is_some_and(|limit| now > limit && (counted <= limit || now.saturating_sub(counted) >= limit / 10))
     };
     let aged = limits.age.is_some()
         && ledger.entries.saturating_sub(ledger.counted_entries) > 100 + ledger.counted_entries / 10;

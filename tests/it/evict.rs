@@ -185,6 +185,39 @@ fn a_lost_or_damaged_ledger_costs_nothing_but_a_count() {
     assert_eq!(names(&store), ["d"], "the collector counted, so the limit holds again");
 }
 
+#[test]
+fn who_asks_for_a_cull_gets_one_without_a_ledger() {
+    let dir = Dir::new();
+    let store = dir.blobs_only();
+    for damage in [&b""[..], b"not a ledger at all"] {
+        store.put("a", &array(KIB, 1)).unwrap();
+        store.put("b", &array(KIB, 2)).unwrap();
+        std::fs::write(dir.inside("ledger"), damage).unwrap();
+        let mut limits = Limits::default();
+        limits.entries = Some(1);
+        let report = store.cull(&CullOptions::new().limits(limits)).unwrap();
+        assert_eq!((report.evicted.len(), report.still_over, names(&store)), (2, false, vec![]));
+    }
+}
+
+#[test]
+fn a_cull_that_had_nothing_to_do_gives_puts_no_leave_to_pass_the_limit() {
+    let dir = Dir::new();
+    let store = dir.blobs_only();
+    limited(&store, 100 * KIB, Policy::Oldest);
+    let bytes = || store.plan_cull(&CullOptions::new()).unwrap().bytes_before;
+    let (mut n, most) = (0, 100 * KIB as u64);
+    for stop in [98 * KIB as u64, u64::MAX] {
+        while bytes() < stop && n < 100 {
+            store.put(&format!("v{n}"), &array(KIB, n)).unwrap();
+            n += 1;
+            assert!(bytes() <= most, "{} bytes after {n} puts", bytes());
+        }
+        assert_eq!(store.cull(&CullOptions::new()).unwrap().evicted, []);
+    }
+    assert_eq!(n, 100);
+}
+
 const PUTS: usize = 2500;
 const LIMIT: usize = 2 << 20;
 /// The largest value, manifest included. Each of four processes may have two in flight: one that is being put, and one

@@ -57,7 +57,7 @@ pub(crate) fn start_marking(t: &mut Turn) {
     t.me_mut().same_keys = keys;
 }
 
-fn open_journal(t: &mut Turn, next: At) -> Taken {
+pub(crate) fn open_journal(t: &mut Turn, next: At) -> Taken {
     if !t.weak(Weakness::JournalOpenedWithoutGate) {
         t.enter_exclusive()?;
     }

@@ -8,7 +8,11 @@ use crate::turn::{Taken, Turn, Weakness};
 
 pub(crate) fn copy(t: &mut Turn, from: usize, to: usize) -> Taken {
     match t.me().at {
-        At::Begin => read(t, from),
+        At::Begin => {
+            read(t, from)?;
+            t.draw_number();
+            Some("reads the entry and draws a number")
+        }
         At::Gate if t.weak(Weakness::CopyWithoutGate) => append(t),
         At::Gate => commit::enter(t, At::Append),
         At::Append => append(t),
@@ -23,6 +27,7 @@ pub(crate) fn copy(t: &mut Turn, from: usize, to: usize) -> Taken {
 /// The new entry first, then the old one goes, in one gate section: at no moment is there none.
 pub(crate) fn rename(t: &mut Turn, from: usize, to: usize) -> Taken {
     match t.me().at {
+        At::Begin => read(t, from),
         At::Publish => publish(t, to, At::LockOld),
         At::LockOld => lock_judged(t, from, Weakness::RenameRemovesByName, At::Remove),
         At::Remove => {
@@ -34,8 +39,21 @@ pub(crate) fn rename(t: &mut Turn, from: usize, to: usize) -> Taken {
     }
 }
 
-pub(crate) fn rewrite(t: &mut Turn, key: usize) -> Taken {
+/// Changes what is said of the value, or pins it.
+pub(crate) fn rewrite(t: &mut Turn, key: usize, pins: bool) -> Taken {
     match t.me().at {
+        At::Begin => {
+            read(t, key)?;
+            if pins {
+                t.draft_pinned();
+            }
+            Some("reads the entry")
+        }
+        At::Publish if t.weak(Weakness::PinKeepsIdentity) => {
+            t.s.pinned.entries |= 1 << key;
+            t.goes(At::Leave);
+            Some("pins the entry where it lies")
+        }
         At::Gate if t.weak(Weakness::RewriteWithoutJournal) => {
             t.me_mut().todo = t.me().saw;
             commit::enter(t, At::Ensure)
@@ -47,6 +65,7 @@ pub(crate) fn rewrite(t: &mut Turn, key: usize) -> Taken {
 
 fn read(t: &mut Turn, from: usize) -> Taken {
     t.me_mut().saw = t.judge_key(from);
+    t.take_marks(from);
     t.goes(At::Gate);
     (t.me().saw != 0).then_some("reads the entry")
 }
@@ -83,7 +102,7 @@ fn lock_judged(t: &mut Turn, key: usize, by_name: Weakness, next: At) -> Taken {
 
 fn publish(t: &mut Turn, key: usize, next: At) -> Taken {
     let blobs = t.me().saw;
-    t.change_entry(key, blobs);
+    t.publish_entry(key, blobs);
     t.unlock_keys();
     t.goes(next);
     Some("publishes the entry")

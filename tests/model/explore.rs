@@ -129,7 +129,7 @@ impl Search<'_> {
     }
 }
 
-/// The store in one line. Blobs are x and y; `!` is damaged, `?` is suspect.
+/// The store in one line. Blobs are x and y; `!` is damaged, `?` is suspect. Of entries `*` is pinned, `+` is late.
 fn picture(state: &State) -> String {
     let names = |set: u8| {
         let name = |(bit, name)| if set & bit == 0 { "" } else { name };
@@ -143,7 +143,11 @@ fn picture(state: &State) -> String {
         (false, _) => "none".to_owned(),
         (true, torn) => format!("[{}{}]", names(state.journalled()), if torn { "~" } else { "" }),
     };
-    let entries = state.entries.map(names).join("|");
+    let entry = |key: usize| {
+        let mark = |keys: u8, mark| if keys >> key & 1 == 0 { "" } else { mark };
+        names(state.entries[key]) + mark(state.pinned.entries, "*") + mark(state.late.entries, "+")
+    };
+    let entries = [entry(0), entry(1), entry(2)].join("|");
     let (blobs, gate) = (blob(1) + &blob(2), (state.shared, state.exclusive));
     format!("blobs {blobs:<6} entries {entries:<8} journal {journal:<6} gate {gate:?}")
 }

@@ -40,6 +40,9 @@ fn look(t: &mut Turn) -> Taken {
     if t.me().at == At::Gate {
         let staged = t.me().staged;
         t.loops(At::LinkGate, staged, At::Gate);
+        if t.me().note == 0 {
+            t.draw_number();
+        }
     }
     Some(if there { "sees a blob" } else { "stages a blob" })
 }
@@ -108,7 +111,7 @@ fn lock_key(t: &mut Turn, key: usize, replace: bool) -> Taken {
 }
 
 fn publish(t: &mut Turn, key: usize, blobs: Set) -> Taken {
-    t.change_entry(key, blobs);
+    t.publish_entry(key, blobs);
     t.goes(At::Leave);
     Some("publishes the entry")
 }

@@ -15,12 +15,20 @@ pub(crate) enum Op {
     Put { key: usize, blobs: Set, replace: bool },
     Copy { from: usize, to: usize },
     Rename { from: usize, to: usize },
-    Rewrite { key: usize },
+    Rewrite { key: usize, pins: bool },
     Remove { key: usize },
     Read { key: usize, checked: bool },
     Collect,
     CollectInOneGate,
     Repair,
+    Cull,
+    PutAndCull { key: usize, blobs: Set },
+}
+
+impl Op {
+    pub(crate) fn culls(self) -> bool {
+        matches!(self, Op::Cull | Op::PutAndCull { .. })
+    }
 }
 
 /// A store at rest and processes that each run a list of operations.
@@ -94,7 +102,11 @@ const fn rename(from: usize, to: usize) -> Op {
 }
 
 const fn rewrite(key: usize) -> Op {
-    Op::Rewrite { key }
+    Op::Rewrite { key, pins: false }
+}
+
+const fn pin(key: usize) -> Op {
+    Op::Rewrite { key, pins: true }
 }
 
 const fn remove(key: usize) -> Op {
@@ -111,6 +123,11 @@ const fn read_checked(key: usize) -> Op {
 
 const COLLECT: Op = Op::Collect;
 const REPAIR: Op = Op::Repair;
+const CULL: Op = Op::Cull;
+
+const fn put_and_cull(key: usize, blobs: Set) -> Op {
+    Op::PutAndCull { key, blobs }
+}
 
 /// An empty store without damage, on which the others are built.
 const CALM: Scenario = Scenario {
@@ -338,6 +355,57 @@ pub(crate) const REPAIR_AND_REMOVERS: Scenario = Scenario {
     ..CALM
 };
 
+/// A culler meets puts of the key that it judged and of the blob that only its victim kept.
+pub(crate) const CULL_AND_WRITERS: Scenario = Scenario {
+    name: "cull and writers",
+    entries: [X, 0, 0],
+    programs: &[&[CULL, CULL], &[put(0, Y), add(1, X)], &[add(0, X)], &[COLLECT]],
+    ..CALM
+};
+
+/// Culls against pinning, tagging, and putting what was removed.
+pub(crate) const CULL_AND_PINS: Scenario = Scenario {
+    name: "cull and pins",
+    entries: [X, 0, 0],
+    keys: 0b1,
+    programs: &[&[CULL, CULL], &[pin(0), rewrite(0)], &[remove(0), put(0, XY)], &[rewrite(0)]],
+    ..CALM
+};
+
+/// Culls against all who make entries of entries, pinned ones too.
+pub(crate) const CULL_AND_MOVERS: Scenario = Scenario {
+    name: "cull and movers",
+    entries: [X, 0, 0],
+    programs: &[&[CULL], &[copy(0, 1)], &[pin(0), rename(0, 1)], &[rename(1, 0)]],
+    ..CALM
+};
+
+/// Two puts that find the store over its limit, and a cull that somebody asked for.
+pub(crate) const LIMITED_WRITERS: Scenario = Scenario {
+    name: "limited writers",
+    programs: &[&[put_and_cull(0, X)], &[put_and_cull(1, XY)], &[CULL], &[put(0, Y)]],
+    ..CALM
+};
+
+/// A culler takes what readers are at; it never looks at blobs, damaged or not.
+pub(crate) const CULL_AND_READERS: Scenario = Scenario {
+    name: "cull and readers",
+    entries: [XY, 0, 0],
+    damage: X,
+    shows: true,
+    programs: &[&[CULL, CULL], &[read(0)], &[put(0, XY), put(1, X)], &[read_checked(0)]],
+    ..CALM
+};
+
+/// Culler and repair take turns.
+pub(crate) const CULL_AND_REPAIR: Scenario = Scenario {
+    name: "cull and repair",
+    entries: [X, 0, 0],
+    damage: X,
+    programs: &[&[CULL, CULL], &[REPAIR], &[put(1, X)], &[read_checked(0)]],
+    ..CALM
+};
+
 /// All of them.
 pub(crate) const ALL: &[&Scenario] = &[
     &WRITERS,
@@ -362,4 +430,10 @@ pub(crate) const ALL: &[&Scenario] = &[
     &REPAIR_OF_DANGLING,
     &REPAIR_AND_MOVERS,
     &REPAIR_AND_REMOVERS,
+    &CULL_AND_WRITERS,
+    &CULL_AND_PINS,
+    &CULL_AND_MOVERS,
+    &LIMITED_WRITERS,
+    &CULL_AND_READERS,
+    &CULL_AND_REPAIR,
 ];

@@ -127,9 +127,39 @@ fn repair_drops_only_the_entries_it_judged() {
 }
 
 #[test]
-fn every_operation_meets_collector_repair_and_quarantine() {
+fn a_culler_takes_only_what_it_judged() {
+    keeps_all_promises(&scenarios::CULL_AND_WRITERS);
+}
+
+#[test]
+fn a_pin_set_while_a_culler_counts_holds() {
+    keeps_all_promises(&scenarios::CULL_AND_PINS);
+}
+
+#[test]
+fn a_culler_leaves_copies_and_renamed_entries_whole() {
+    keeps_all_promises(&scenarios::CULL_AND_MOVERS);
+}
+
+#[test]
+fn puts_that_cull_spare_what_they_put() {
+    keeps_all_promises(&scenarios::LIMITED_WRITERS);
+}
+
+#[test]
+fn readers_beside_a_culler_miss_nothing_that_is_there() {
+    keeps_all_promises(&scenarios::CULL_AND_READERS);
+}
+
+#[test]
+fn culler_and_repair_take_turns() {
+    keeps_all_promises(&scenarios::CULL_AND_REPAIR);
+}
+
+#[test]
+fn every_operation_meets_collector_culler_repair_and_quarantine() {
     let all: BTreeSet<_> = ALL.iter().flat_map(|scenario| kinds(scenario)).collect();
-    for strict in ["collect", "repair", "checked read"] {
+    for strict in ["collect", "cull", "repair", "checked read"] {
         let theirs = ALL.iter().map(|scenario| kinds(scenario)).filter(|kinds| kinds.contains(strict));
         let met: BTreeSet<_> = theirs.flatten().collect();
         let unmet: Vec<_> = all.difference(&met).collect();
@@ -155,5 +185,6 @@ fn kind(op: &Op) -> &'static str {
         Op::Collect => "collect",
         Op::CollectInOneGate => "collect in one gate",
         Op::Repair => "repair",
+        Op::Cull | Op::PutAndCull { .. } => "cull",
     }
 }

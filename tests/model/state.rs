@@ -38,6 +38,11 @@ pub(crate) enum Promise {
     NothingIsLost,
     /// A reader reports no miss for an entry that was visible and whole all the time.
     NoFalseMiss,
+    /// A culler removes no entry whose number was drawn after the culler began; one that a put has called
+    /// removes not what that put has published.
+    NewcomerStays,
+    /// A culler removes no entry that is pinned.
+    PinnedStays,
 }
 
 /// Where a process stands in its operation: the step it takes next.
@@ -69,12 +74,17 @@ pub(crate) enum At {
     EnterLate,
     Sweep,
     Close,
+    Limit,
+    Count,
+    EvictGate,
+    EvictLock,
+    Evict,
 }
 
 impl At {
     /// Whether the step can turn out worse than it should.
     pub(crate) fn has_two_outcomes(self) -> bool {
-        matches!(self, Self::Append | Self::Mark | Self::JudgeEntries | Self::Convict)
+        matches!(self, Self::Append | Self::Mark | Self::JudgeEntries | Self::Convict | Self::Count)
     }
 }
 
@@ -86,7 +96,8 @@ pub(crate) struct Actor {
     pub(crate) at: At,
     /// What is left of the loop it is in.
     pub(crate) todo: Set,
-    /// Blobs that it has private files of. Of repair: blobs that it found missing.
+    /// Blobs that it has private files of. Of repair: blobs that it found missing. Of a culler: the
+    /// keys of its victims.
     pub(crate) staged: Set,
     /// Blobs it has read of: named by its entry, live, or in need of repair.
     pub(crate) saw: Set,
@@ -118,6 +129,15 @@ impl Actor {
     }
 }
 
+/// Who has some mark.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Marked {
+    /// Keys, for their entries.
+    pub(crate) entries: Set,
+    /// Processes, for the entries that they are about to publish.
+    pub(crate) drafts: Set,
+}
+
 /// The store and its processes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct State {
@@ -131,6 +151,10 @@ pub(crate) struct State {
     pub(crate) entries: [Set; KEYS],
     /// Of these, those missing because a reader rightly quarantined them, or from the start.
     pub(crate) excused: [Set; KEYS],
+    /// No policy removes these.
+    pub(crate) pinned: Marked,
+    /// The culler at work has to spare these: their numbers were drawn since it began.
+    pub(crate) late: Marked,
     journal: u8,
     /// Holders of the gate, shared and exclusive, of `collector.lock`, and of the key locks.
     pub(crate) shared: Set,
@@ -153,6 +177,8 @@ impl State {
             suspect: 0,
             entries,
             excused: entries.map(|named| named & !present),
+            pinned: Marked::default(),
+            late: Marked::default(),
             journal: 0,
             shared: 0,
             exclusive: 0,
@@ -173,7 +199,16 @@ impl State {
         [
             u64::from_le_bytes([e0, e1, e2, x0, x1, x2, self.present, self.damaged]),
             u64::from_le_bytes([k0, k1, k2, self.shared, self.exclusive, self.collecting, 0, 0]),
-            u64::from_le_bytes([self.journal, self.suspect, self.damage_left, 0, 0, 0, 0, 0]),
+            u64::from_le_bytes([
+                self.journal,
+                self.suspect,
+                self.damage_left,
+                self.pinned.entries,
+                self.pinned.drafts,
+                self.late.entries,
+                self.late.drafts,
+                0,
+            ]),
             a0.word(),
             a1.word(),
             a2.word(),
@@ -235,10 +270,12 @@ impl State {
         }
     }
 
-    /// The entry of a key becomes another one, or none if `blobs` is empty.
+    /// The entry of a key becomes another one, without marks, or none if `blobs` is empty.
     pub(crate) fn change_entry(&mut self, key: usize, blobs: Set) {
         self.entries[key] = blobs;
         self.excused[key] = 0;
+        self.pinned.entries &= !(1 << key);
+        self.late.entries &= !(1 << key);
         for actor in &mut self.actors {
             actor.same_keys &= !(1 << key);
         }

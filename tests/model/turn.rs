@@ -1,8 +1,8 @@
 //! One step of one process, and the rules it keeps unless they are weakened.
 
 use crate::scenarios::{Op, Scenario};
-use crate::state::{Actor, At, Promise, Set, State};
-use crate::{collect, derive, put, read, remove, repair};
+use crate::state::{Actor, At, Marked, Promise, Set, State};
+use crate::{collect, cull, derive, put, read, remove, repair};
 
 /// What a step did, in words; `None` if it cannot be taken now.
 pub(crate) type Taken = Option<&'static str>;
@@ -41,6 +41,11 @@ pub(crate) enum Weakness {
     RepairIgnoresJournal,
     RepairDropsDanglingUnchecked,
     RepairSparesEntries,
+    CullByName,
+    CullWithoutKeyLock,
+    CullTakesNewcomers,
+    CullTrustsItsCount,
+    PinKeepsIdentity,
 }
 
 /// A process about to take a step.
@@ -65,12 +70,14 @@ impl<'a> Turn<'a> {
             Op::Put { key, blobs, replace } => put::step(self, key, blobs, replace),
             Op::Copy { from, to } => derive::copy(self, from, to),
             Op::Rename { from, to } => derive::rename(self, from, to),
-            Op::Rewrite { key } => derive::rewrite(self, key),
+            Op::Rewrite { key, pins } => derive::rewrite(self, key, pins),
             Op::Remove { key } => remove::step(self, key),
             Op::Read { key, checked } => read::step(self, key, checked),
             Op::Collect => collect::step(self),
             Op::CollectInOneGate => collect::step_in_one_gate(self),
             Op::Repair => repair::step(self),
+            Op::Cull => cull::step(self),
+            Op::PutAndCull { key, blobs } => cull::after_put(self, key, blobs),
         }
     }
 
@@ -118,7 +125,12 @@ impl<'a> Turn<'a> {
     pub(crate) fn finish(&mut self) {
         self.leave_gate();
         self.unlock_keys();
+        if self.s.collecting & self.bit() != 0 {
+            self.s.late = Marked::default();
+        }
         self.s.collecting &= !self.bit();
+        self.s.late.drafts &= !self.bit();
+        self.s.pinned.drafts &= !self.bit();
         let next = self.me().op + 1;
         *self.me_mut() = Actor::new(next);
     }
@@ -191,6 +203,36 @@ impl<'a> Turn<'a> {
             self.breaks(Promise::NothingIsLost);
         }
         self.s.change_entry(key, blobs);
+    }
+
+    /// Publishes an entry with the marks it was drafted with.
+    pub(crate) fn publish_entry(&mut self, key: usize, blobs: Set) {
+        self.change_entry(key, blobs);
+        let me = self.bit();
+        for mark in [&mut self.s.pinned, &mut self.s.late] {
+            mark.entries |= if mark.drafts & me == 0 { 0 } else { 1 << key };
+        }
+    }
+
+    /// Drafts an entry with the marks of one that is there.
+    pub(crate) fn take_marks(&mut self, from: usize) {
+        let me = self.bit();
+        for mark in [&mut self.s.pinned, &mut self.s.late] {
+            mark.drafts &= !me;
+            mark.drafts |= if mark.entries >> from & 1 == 0 { 0 } else { me };
+        }
+    }
+
+    pub(crate) fn draft_pinned(&mut self) {
+        self.s.pinned.drafts |= self.bit();
+    }
+
+    /// Draws the number of the entry to come.
+    pub(crate) fn draw_number(&mut self) {
+        let is_culling = |&who: &usize| self.scenario.op(who, &self.s).is_some_and(Op::culls);
+        let late = (0..self.scenario.programs.len()).filter(is_culling).any(|who| self.s.collecting >> who & 1 == 1);
+        self.s.late.drafts &= !self.bit();
+        self.s.late.drafts |= if late { self.bit() } else { 0 };
     }
 
     pub(crate) fn breaks(&mut self, promise: Promise) {

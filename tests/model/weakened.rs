@@ -173,6 +173,38 @@ fn repair_that_does_not_look_again_drops_a_whole_entry() {
     breaks(Weakness::RepairDropsDanglingUnchecked, &scenarios::REPAIR_OF_DANGLING, Promise::NothingIsLost);
 }
 
+#[test]
+fn a_culler_that_evicts_by_name_takes_an_entry_it_never_judged() {
+    breaks(Weakness::CullByName, &scenarios::CULL_AND_WRITERS, Promise::NothingIsLost);
+}
+
+#[test]
+fn a_culler_without_the_key_lock_takes_an_entry_it_never_judged() {
+    breaks(Weakness::CullWithoutKeyLock, &scenarios::CULL_AND_WRITERS, Promise::NothingIsLost);
+}
+
+#[test]
+fn a_culler_that_spares_no_newcomer_takes_what_came_after_it_began() {
+    breaks(Weakness::CullTakesNewcomers, &scenarios::CULL_AND_WRITERS, Promise::NewcomerStays);
+}
+
+#[test]
+fn a_put_that_spares_no_newcomer_takes_what_it_has_put() {
+    breaks(Weakness::CullTakesNewcomers, &scenarios::LIMITED_WRITERS, Promise::NewcomerStays);
+}
+
+/// An entry that came between the counting and the journal is in neither.
+#[test]
+fn a_culler_that_does_not_mark_anew_takes_live_blobs() {
+    breaks(Weakness::CullTrustsItsCount, &scenarios::CULL_AND_WRITERS, Promise::NothingDangles);
+}
+
+/// Who judged the entry before cannot tell.
+#[test]
+fn a_pin_that_makes_no_new_entry_is_not_honoured() {
+    breaks(Weakness::PinKeepsIdentity, &scenarios::CULL_AND_PINS, Promise::PinnedStays);
+}
+
 /// One blob of an entry is journalled, another is damaged and goes to quarantine.
 #[test]
 fn repair_that_spares_entries_for_the_journal_leaves_them_without_a_blob() {

@@ -78,7 +78,7 @@ pub(crate) fn anything(_: &Path) -> Option<String> {
 }
 
 /// The values of some names, and that nothing is left behind.
-fn expect(store: &Store, expected: &[(&str, &[Option<u8>])]) -> Option<String> {
+pub(crate) fn expect(store: &Store, expected: &[(&str, &[Option<u8>])]) -> Option<String> {
     for (name, allowed) in expected {
         let found = value(store, name);
         if !allowed.iter().any(|seed| found == seed.map(array)) {

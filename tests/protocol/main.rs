@@ -8,6 +8,8 @@
 mod bench;
 /// The process stops before every step of every operation.
 mod crash;
+/// Culls beside whatever changes what they have chosen, interleaved likewise.
+mod cull;
 /// Every interleaving of a few operations, within a bound on preemptions.
 mod interleave;
 /// Power loss, by what a trace says is surely and possibly on disk.

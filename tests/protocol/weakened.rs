@@ -11,6 +11,7 @@ use ndstash::Digest;
 use ndstash::seam::{Flow, Step, Verb};
 
 use crate::bench::{array, blob_path, digest};
+use crate::cull::CULL_AND_REPLACE;
 use crate::interleave::{
     ADD_AND_ADD, COPY_REMOVE_AND_GC, NEW_PUT_AND_GC, PUT_AND_GC, PUT_REMOVE_AND_GC, REPAIR_AND_PUT, is_idle, put,
 };
@@ -148,6 +149,11 @@ impl Fake {
             drop(fs::remove_file(path));
         }
     }
+}
+
+#[test]
+fn a_cull_that_evicts_without_the_lock_of_the_key_is_caught() {
+    caught(&CULL_AND_REPLACE, &without(0, |step| step.path.starts_with("keylocks/")), "a is None");
 }
 
 #[test]
