@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use crate::error::Result;
-use crate::format::tree::{ArrayIndex, Tree};
+use crate::format::tree::{ArrayIndex, Tag, Tree};
 use crate::store::{ArrayInfo, EntryInfo, Query, Store};
 
 /// A part of a key that is stored otherwise than it was asked for.
@@ -28,10 +28,36 @@ pub struct Neighbour {
     pub differences: Vec<Difference>,
 }
 
+impl Difference {
+    /// The same one level down: what of it differs, if both sides are maps, as structs are, or tuples of one length, whose
+    /// parts are called by their places; else nothing.
+    pub fn inside(&self) -> Vec<Difference> {
+        match (&self.stored, &self.asked) {
+            (Some(stored @ Tree::Map(_)), Some(asked @ Tree::Map(_))) => differences(stored, asked),
+            (Some(Tree::Tagged(Tag::Tuple, stored)), Some(Tree::Tagged(Tag::Tuple, asked)))
+                if stored.len() == asked.len() =>
+            {
+                differences(&by_place(stored), &by_place(asked))
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// In how many places the sides differ.
+    fn places(&self) -> usize {
+        self.inside().iter().map(Difference::places).sum::<usize>().max(1)
+    }
+
+    /// Whether the part is in the key: what stands in parentheses is only shown with it.
+    fn counts(&self) -> bool {
+        !matches!(&self.part, Tree::Str(name) if name.starts_with('('))
+    }
+}
+
 impl Neighbour {
-    /// The fewest differences first, then what was put last.
+    /// The fewest places first that differ, then what was put last.
     fn rank(&self) -> (usize, Reverse<u64>) {
-        (self.differences.len(), Reverse(self.info.sequence()))
+        (self.differences.iter().map(Difference::places).sum(), Reverse(self.info.sequence()))
     }
 }
 
@@ -45,10 +71,10 @@ impl EntryInfo {
 }
 
 impl Store {
-    /// The entries that meet the conditions and whose keys differ from `parts` in the fewest parts: `n` at most, the
-    /// nearest first. `parts` is a map from the name of each part to its value; see
+    /// The entries that meet the conditions and whose keys differ from `parts` in the fewest places: `n` at most, the
+    /// nearest first. A place is a part, or a field of one that is a struct, map or tuple, however deep. `parts` is a map from the name of each part to its value; see
     /// [`plain_key_parts`](EntryInfo::plain_key_parts) for arrays. Values are the same if they are of one type and every
-    /// bit of a float agrees; the order in maps does not count.
+    /// bit of a float agrees; the order in maps does not count. Ignored parts do not count either.
     ///
     /// Reads every manifest, and passes over entries that keep no parts or are damaged. That there are no differences
     /// does not make an entry a hit: function, version and namespace are part of a key, too.
@@ -63,7 +89,8 @@ impl Store {
                 info => info?,
             };
             let Some(stored) = info.plain_key_parts() else { continue };
-            let found = Neighbour { differences: differences(&stored, parts), info };
+            let differences = differences(&stored, parts).into_iter().filter(Difference::counts).collect();
+            let found = Neighbour { info, differences };
             let at = nearest.partition_point(|other| other.rank() <= found.rank());
             if at < n {
                 nearest.insert(at, found);
@@ -106,6 +133,10 @@ fn differences(stored: &Tree, asked: &Tree) -> Vec<Difference> {
         find(&asked, part, at).is_none().then(difference)
     });
     differs.chain(unasked).collect()
+}
+
+fn by_place(items: &[Tree]) -> Tree {
+    Tree::Map((0..).map(Tree::Int).zip(items.iter().cloned()).collect())
 }
 
 fn parts_of(tree: &Tree) -> Vec<(&Tree, &Tree)> {
@@ -169,6 +200,29 @@ mod tests {
             difference("old", Some(true.into()), None),
         ];
         assert_eq!(differences(&stored, &asked), expected);
+    }
+
+    #[test]
+    fn what_differs_inside_is_told_place_by_place() {
+        let tuple = |items: [Tree; 2]| Tree::Tagged(Tag::Tuple, items.into());
+        let stored = map([("same", 1.into()), ("at", tuple([1.into(), 2.into()])), ("old", Tree::Nil)]);
+        let asked = map([("same", 1.into()), ("at", tuple([1.into(), 3.into()]))]);
+        let whole = difference("p", Some(stored), Some(asked));
+        let at = Tree::Int(1);
+        let second = Difference { part: at, stored: Some(2.into()), asked: Some(3.into()) };
+        let [in_tuple, old] = &whole.inside()[..] else { panic!("{:?}", whole.inside()) };
+        assert_eq!((in_tuple.inside(), old), (vec![second], &difference("old", Some(Tree::Nil), None)));
+        assert_eq!((whole.places(), old.places(), old.inside()), (2, 1, vec![]));
+        let longer = Tree::Tagged(Tag::Tuple, vec![1.into()]);
+        let other = difference("p", Some(longer), Some(tuple([1.into(), 2.into()])));
+        assert_eq!((other.inside(), other.places()), (vec![], 1));
+    }
+
+    #[test]
+    fn what_is_only_noted_with_a_key_does_not_count() {
+        let noted = difference("(ignored)", Some(map([("verbose", true.into())])), None);
+        assert!(!noted.counts() && difference("ignored", None, None).counts());
+        assert!(Difference { part: Tree::Nil, stored: None, asked: None }.counts());
     }
 
     #[test]

@@ -123,6 +123,14 @@ impl<'a> Address<'a> {
             Address::Key(_) => None,
         }
     }
+
+    /// The name, or the key in hex.
+    pub(crate) fn label(self) -> String {
+        match self {
+            Address::Name(name) => name.to_owned(),
+            Address::Key(key) => key.to_string(),
+        }
+    }
 }
 
 impl<'a> From<&'a str> for Address<'a> {

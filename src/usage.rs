@@ -7,6 +7,7 @@ use rayon::prelude::*;
 use crate::digest::Digest;
 use crate::disk;
 use crate::error::{Error, Result};
+use crate::key::Key;
 use crate::layout;
 use crate::store::{EntryInfo, Store};
 use crate::threads;
@@ -130,22 +131,35 @@ impl Store {
     /// # Errors
     /// [`Error::Invalid`] if the prefix is empty or not lower-case hex.
     pub fn resolve(&self, prefix: &str) -> Result<Vec<Digest>> {
-        let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-        if prefix.is_empty() || prefix.len() > 2 * Digest::LEN || !prefix.bytes().all(is_hex) {
-            let reason = "1 to 64 lower-case hex digits are expected";
-            return Err(Error::Invalid { what: "digest", given: prefix.to_owned(), reason });
-        }
-        let shards = (0..=u8::MAX).filter(|shard| {
-            let name = format!("{shard:02x}");
-            name.starts_with(prefix) || prefix.starts_with(&name)
-        });
-        let mut found = Vec::new();
-        for shard in shards {
-            found.extend(self.blobs_in(shard)?.into_iter().filter(|digest| digest.to_string().starts_with(prefix)));
-        }
-        found.sort_unstable();
-        Ok(found)
+        found(prefix, "digest", |shard| self.blobs_in(shard))
     }
+
+    /// The entries whose key, in hex, begins with `prefix`, also those that have a name. Reads names only.
+    ///
+    /// # Errors
+    /// As [`resolve`](Self::resolve).
+    pub fn resolve_key(&self, prefix: &str) -> Result<Vec<Key>> {
+        found(prefix, "key", |shard| self.keys_in(shard))
+    }
+}
+
+/// What begins with some hex digits, of all that lies in the shards that may have it.
+fn found<T: Ord + ToString>(prefix: &str, what: &'static str, list: impl Fn(u8) -> Result<Vec<T>>) -> Result<Vec<T>> {
+    let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    if prefix.is_empty() || prefix.len() > 2 * Digest::LEN || !prefix.bytes().all(is_hex) {
+        let reason = "1 to 64 lower-case hex digits are expected";
+        return Err(Error::Invalid { what, given: prefix.to_owned(), reason });
+    }
+    let shards = (0..=u8::MAX).filter(|shard| {
+        let name = format!("{shard:02x}");
+        name.starts_with(prefix) || prefix.starts_with(&name)
+    });
+    let mut found = Vec::new();
+    for shard in shards {
+        found.extend(list(shard)?.into_iter().filter(|one| one.to_string().starts_with(prefix)));
+    }
+    found.sort_unstable();
+    Ok(found)
 }
 
 fn disk_use(info: &EntryInfo, owners: &HashMap<Digest, u64>) -> DiskUse {

@@ -74,12 +74,32 @@ pub(crate) fn say(what: impl fmt::Display) {
     drop(writeln!(io::stderr(), "ndstash: {what}"));
 }
 
-/// How a text of the command line addresses an entry: as its name or, if there is none of that name, as its key in hex.
+/// How many hex digits of a key are enough to mean it.
+const ENOUGH: usize = 8;
+
+/// How a text of the command line addresses an entry: as its name or, if there is none of that name, as its key in hex
+/// or how that begins.
 pub(crate) fn address<'a>(store: &Store, text: &'a str) -> Result<Address<'a>> {
-    match text.parse::<Key>() {
-        Ok(key) if store.info(text)?.is_none() => Ok(Address::Key(key)),
-        _ => Ok(Address::Name(text)),
+    let is_name = !may_be_key(text) || store.info(text)?.is_some();
+    let key = if is_name { None } else { find_key(store, text)? };
+    Ok(key.map_or(Address::Name(text), Address::Key))
+}
+
+/// The key that a text is, or the one that begins with it. Reads no entry.
+pub(crate) fn find_key(store: &Store, text: &str) -> Result<Option<Key>> {
+    if let Ok(key) = text.parse() {
+        return Ok(Some(key));
     }
+    let found = if may_be_key(text) { store.resolve_key(&text.to_ascii_lowercase())? } else { Vec::new() };
+    match found[..] {
+        [] => Ok(None),
+        [key] => Ok(Some(key)),
+        _ => Err(Failure::new(format!("{} keys begin with {text}; say more of it", found.len()))),
+    }
+}
+
+fn may_be_key(text: &str) -> bool {
+    (ENOUGH..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// Says that there is no such entry, or why it cannot be had.

@@ -140,7 +140,7 @@ pub(crate) enum FileFormat {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct GetArgs {
-    /// The name of the entry, or its key in hex.
+    /// The name of the entry, or its key in hex (the first 8 digits will do).
     pub(crate) name: String,
     /// The file to write; - is standard output.
     #[arg(short, long, value_name = "FILE")]
@@ -177,7 +177,7 @@ pub(crate) struct LsArgs {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct ShowArgs {
-    /// The name of the entry, or its key in hex.
+    /// The name of the entry, or its key in hex (the first 8 digits will do).
     pub(crate) name: String,
     /// Read the arrays and tell least, greatest and mean value of the numeric ones.
     #[arg(long)]
@@ -186,7 +186,7 @@ pub(crate) struct ShowArgs {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct RmArgs {
-    /// The names of the entries, or their keys in hex.
+    /// The names of the entries, or their keys in hex (the first 8 digits will do).
     #[arg(required_unless_present = "prefix")]
     pub(crate) names: Vec<String>,
     /// Remove every entry whose name begins with this.
@@ -199,7 +199,7 @@ pub(crate) struct RmArgs {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct TransferArgs {
-    /// The name of the entry, or its key in hex.
+    /// The name of the entry, or its key in hex (the first 8 digits will do).
     pub(crate) from: String,
     /// The new name.
     pub(crate) to: String,

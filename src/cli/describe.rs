@@ -202,14 +202,57 @@ pub(crate) fn text(node: &Tree) -> String {
     }
 }
 
-/// A tree as JSON, cut short: for lines of which it is only a part.
+/// A tree as JSON, cut short: for lines of which it is only a part. An array that is not kept is told in a few words.
 pub(crate) fn brief(node: &Tree) -> String {
-    const MOST: usize = 80;
-    let whole = tree(node).to_string();
-    match whole.char_indices().nth(MOST) {
-        Some((at, _)) => format!("{}...", &whole[..at]),
-        None => whole,
+    match node {
+        Tree::Tagged(Tag::Omitted, items) => omitted(items),
+        other => cut(tree(other).to_string(), 80),
     }
+}
+
+fn omitted(items: &[Tree]) -> String {
+    let [Tree::Str(dtype), Tree::List(extents), Tree::Bytes(digest)] = items else { return String::new() };
+    let extent = |extent: &Tree| if let Tree::Int(extent) = extent { u64::try_from(*extent).ok() } else { None };
+    let extents: Vec<u64> = extents.iter().filter_map(extent).collect();
+    format!("{dtype} {} {}", shape(&extents), &hex(digest)[..12])
+}
+
+fn cut(text: String, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((at, _)) => format!("{}...", &text[..at]),
+        None => text,
+    }
+}
+
+/// What the key was made of, part by part, and the parts of maps one by one: how each is called, and its value.
+pub(crate) fn parts(info: &EntryInfo) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    if let Some(parts) = info.plain_key_parts() {
+        spread(&parts, String::new(), &mut found);
+    }
+    found
+}
+
+fn spread(node: &Tree, path: String, found: &mut Vec<(String, String)>) {
+    match node {
+        Tree::Map(pairs) if path.is_empty() || !pairs.is_empty() => {
+            for (key, value) in pairs {
+                let step = key_text(key);
+                spread(value, if path.is_empty() { step } else { format!("{path}.{step}") }, found);
+            }
+        }
+        value => found.push((path, brief(value))),
+    }
+}
+
+/// What was asked for, in a line: the parts of the key that were given, not what a cache adds to them.
+pub(crate) fn call(info: &EntryInfo) -> String {
+    let given = |(name, _): &(String, String)| !name.starts_with(['(', '<']);
+    let said = |(name, value): (String, String)| match name.rsplit('.').next() {
+        Some(name) if !name.is_empty() => format!("{name}={value}"),
+        _ => value,
+    };
+    cut(parts(info).into_iter().filter(given).map(said).collect::<Vec<_>>().join(", "), 60)
 }
 
 #[cfg(test)]

@@ -108,7 +108,7 @@ impl<'a> Choice<'a> {
     /// A pinned entry goes only if it is named, or pinned ones are asked for.
     fn is_meant(&mut self, info: &EntryInfo) -> bool {
         let named = self.named.as_ref().is_none_or(|named| named.contains(&info.key()));
-        if !named || !self.query.matches(info) || !self.filters.has_tags(info) {
+        if !named || !self.query.matches(info) {
             return false;
         }
         let spared = info.is_pinned() && self.named.is_none() && !self.filters.pinned;

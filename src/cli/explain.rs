@@ -75,6 +75,9 @@ impl Asked {
         let own = self.entry.as_ref().map(EntryInfo::key);
         found.retain(|neighbour| Some(neighbour.info.key()) != own);
         found.truncate(count);
+        if own.is_none() {
+            found.iter_mut().for_each(|neighbour| neighbour.differences.retain(|difference| !is_unsaid(difference)));
+        }
         Ok(found)
     }
 
@@ -121,7 +124,7 @@ impl Asked {
             if let Some((stored, asked)) = self.versions(neighbour) {
                 report.line(format_args!("  version of the code: {} -> {}", clean(stored), clean(asked)));
             }
-            neighbour.differences.iter().for_each(|difference| report.line(difference_line(difference)));
+            neighbour.differences.iter().for_each(|difference| tell(&mut report, difference, &part_name(difference)));
         }
         report
     }
@@ -137,6 +140,12 @@ impl Asked {
     }
 }
 
+/// Whether it is a part that the attribute adds to what a function is given, and nobody has said: where the function
+/// lies, and its type parameters.
+fn is_unsaid(difference: &Difference) -> bool {
+    difference.asked.is_none() && part_name(difference).starts_with('<')
+}
+
 /// What is not there is left out: null is a value.
 fn difference_json(difference: &Difference) -> Value {
     let mut json = Map::new();
@@ -147,16 +156,24 @@ fn difference_json(difference: &Difference) -> Value {
     Value::Object(json)
 }
 
-fn difference_line(difference: &Difference) -> String {
-    let shown = |value: &Option<Tree>| value.as_ref().map_or_else(|| "nothing".to_owned(), brief);
-    let (stored, asked) = (shown(&difference.stored), shown(&difference.asked));
-    clean(&format!("  {}: {stored} -> {asked}", part_name(difference))).into_owned()
+/// One line, or one for each difference inside, `path` being how it is called.
+fn tell(report: &mut Report, difference: &Difference, path: &str) {
+    let inside = difference.inside();
+    for inner in &inside {
+        tell(report, inner, &format!("{path}.{}", part_name(inner)));
+    }
+    if inside.is_empty() {
+        let shown = |value: &Option<Tree>| value.as_ref().map_or_else(|| "nothing".to_owned(), brief);
+        let (stored, asked) = (shown(&difference.stored), shown(&difference.asked));
+        report.line(clean(&format!("  {path}: {stored} -> {asked}")));
+    }
 }
 
-/// A key that is no map has one part without a name.
+/// A key that is no map, or of one value, has one part without a name.
 fn part_name(difference: &Difference) -> String {
     match &difference.part {
         Tree::Nil => "the key".to_owned(),
+        Tree::Str(name) if name.is_empty() => "the key".to_owned(),
         part => key_text(part),
     }
 }

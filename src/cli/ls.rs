@@ -38,8 +38,7 @@ fn list(store: &Store, args: &LsArgs) -> (Vec<EntryInfo>, u64) {
     let (mut infos, mut damaged) = (Vec::new(), 0);
     for info in store.find(&args.filters.query(now()).prefix(&args.prefix)) {
         match info {
-            Ok(info) if args.filters.has_tags(&info) => infos.push(info),
-            Ok(_) => {}
+            Ok(info) => infos.push(info),
             Err(error) => {
                 say(Failure::from(error));
                 damaged += 1;
@@ -82,9 +81,10 @@ struct Context<'a> {
     hits: &'a Hits,
 }
 
-const COLUMNS: [Column; 10] = [
-    ("name", false, |info, _| info.label()),
+const COLUMNS: [Column; 11] = [
+    ("name", false, |info, _| info.name().map_or_else(|| short(&info.key()), str::to_owned)),
     ("function", false, |info, _| info.function().unwrap_or_default().to_owned()),
+    ("call", false, |info, _| describe::call(info)),
     ("holds", false, |info, _| describe::holds(info)),
     ("size", true, |info, _| size(info.logical_bytes())),
     ("age", true, |info, context| ago(context.now - describe::created(info))),
@@ -97,6 +97,11 @@ const COLUMNS: [Column; 10] = [
     ("pinned", false, |info, _| if info.is_pinned() { "pinned" } else { "" }.to_owned()),
     ("tags", false, |info, _| info.tags().join(", ")),
 ];
+
+/// How a key begins: enough of it to mean it.
+fn short(key: &Key) -> String {
+    key.to_string()[..16].to_owned()
+}
 
 /// The table of `ls -l`. Columns that say nothing of any entry are left out.
 pub(crate) fn table(report: &mut Report, infos: &[EntryInfo], hits: &Hits) {

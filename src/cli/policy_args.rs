@@ -63,7 +63,7 @@ pub(crate) enum Sort {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct EvictArgs {
-    /// The names of the entries, or their keys in hex. With filters: of these, those that meet them.
+    /// The names of the entries, or their keys in hex (the first 8 digits will do). With filters: of these, those that meet them.
     pub(crate) names: Vec<String>,
     /// Only tell what would be removed.
     #[arg(long)]
@@ -95,12 +95,13 @@ pub(crate) struct CullArgs {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(group(clap::ArgGroup::new("change").required(true).multiple(true).args(["add", "remove"])))]
 pub(crate) struct TagArgs {
-    /// The names of the entries, or their keys in hex.
+    /// The names of the entries, or their keys in hex (the first 8 digits will do).
     #[arg(required = true)]
     pub(crate) names: Vec<String>,
     /// Give them this tag. May be given several times.
-    #[arg(long, value_name = "TAG", required_unless_present = "remove", value_parser = printable)]
+    #[arg(long, value_name = "TAG", value_parser = printable)]
     pub(crate) add: Vec<String>,
     /// Take this tag from them. May be given several times.
     #[arg(long, value_name = "TAG")]
@@ -109,7 +110,7 @@ pub(crate) struct TagArgs {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct NamesArgs {
-    /// The names of the entries, or their keys in hex.
+    /// The names of the entries, or their keys in hex (the first 8 digits will do).
     #[arg(required = true)]
     pub(crate) names: Vec<String>,
 }
@@ -117,7 +118,7 @@ pub(crate) struct NamesArgs {
 #[derive(Debug, clap::Args)]
 #[command(group(clap::ArgGroup::new("when").required(true).args(["span", "never", "now"])))]
 pub(crate) struct ExpireArgs {
-    /// The names of the entries, or their keys in hex.
+    /// The names of the entries, or their keys in hex (the first 8 digits will do).
     #[arg(required = true)]
     pub(crate) names: Vec<String>,
     /// From now on for so long: 30s, 5m, 12h, 7d, 2w.
@@ -149,9 +150,10 @@ pub(crate) struct LimitArgs {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(group(clap::ArgGroup::new("call").required(true).args(["name", "function"])))]
 pub(crate) struct ExplainArgs {
-    /// The name of an entry, or its key in hex: what comes nearest to it?
-    #[arg(required_unless_present = "function", conflicts_with_all = ["function", "namespace", "code_version", "parts"])]
+    /// The name of an entry, or its key in hex (the first 8 digits will do): what comes nearest to it?
+    #[arg(conflicts_with_all = ["namespace", "code_version", "parts"])]
     pub(crate) name: Option<String>,
     /// The function of a call: why is it not stored?
     #[arg(long, value_name = "FUNCTION")]

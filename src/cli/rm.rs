@@ -1,9 +1,9 @@
 //! `rm`: entries are removed by name, or by what their names begin with.
 
-use ndstash::{Address, EntryInfo, Key, Store};
+use ndstash::{Address, EntryInfo, Store};
 use serde_json::json;
 
-use crate::cli::app::{App, Verdict, say};
+use crate::cli::app::{App, Verdict, find_key, say};
 use crate::cli::args::RmArgs;
 use crate::cli::failure::{Context, Result};
 use crate::cli::format::{Report, clean, count};
@@ -30,13 +30,15 @@ pub(crate) fn run(app: &mut App, args: &RmArgs) -> Result<Verdict> {
 
 /// Removes what has this name or, if there is none, this key. A damaged entry can be removed too: it is not read.
 fn remove(store: &Store, name: &str, dry_run: bool) -> Result<bool> {
-    let addresses = std::iter::once(Address::Name(name)).chain(name.parse::<Key>().map(Address::Key));
-    for address in addresses {
-        if if dry_run { store.info(address)?.is_some() } else { store.remove(address)? } {
-            return Ok(true);
-        }
+    let remove =
+        |address: Address<'_>| if dry_run { Ok(store.info(address)?.is_some()) } else { store.remove(address) };
+    if remove(Address::Name(name))? {
+        return Ok(true);
     }
-    Ok(false)
+    match find_key(store, name)? {
+        Some(key) => Ok(remove(Address::Key(key))?),
+        None => Ok(false),
+    }
 }
 
 /// An entry that others put anew after it was listed stays.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ndstash::{EntryInfo, Query};
+use ndstash::Query;
 
 use crate::cli::policy_args::Filters;
 
@@ -12,11 +12,10 @@ impl Filters {
         *self == Filters::default()
     }
 
-    /// The conditions as the library takes them, at `now`, in nanoseconds since 1970. It takes one tag; the others are
-    /// for [`has_tags`](Self::has_tags).
+    /// The conditions as the library takes them, at `now`, in nanoseconds since 1970.
     pub(crate) fn query(&self, now: i64) -> Query {
         let ago = |age: Duration| now.saturating_sub(i64::try_from(age.as_nanos()).unwrap_or(i64::MAX));
-        let mut query = Query::new();
+        let mut query = self.tags.iter().fold(Query::new(), Query::tag);
         query = apply(query, self.older, |query, age| query.created_before(ago(age)));
         query = apply(query, self.newer, |query, age| query.created_after(ago(age)));
         query = apply(query, self.unused, |query, age| query.used_before(ago(age)));
@@ -25,10 +24,6 @@ impl Filters {
         query = apply(query, self.namespace.as_ref(), Query::namespace);
         query = apply(query, self.expired.then_some(now), Query::expired_at);
         apply(query, self.pinned.then_some(true), Query::pinned)
-    }
-
-    pub(crate) fn has_tags(&self, info: &EntryInfo) -> bool {
-        self.tags.iter().all(|tag| info.tags().contains(tag))
     }
 }
 

@@ -1,12 +1,12 @@
 //! `show`: what an entry says of itself, and on request what its numbers are like.
 
-use ndstash::{Entry, EntryInfo, Store, Tree};
+use ndstash::{Entry, EntryInfo, Store};
 use serde_json::{Value, json};
 
 use crate::cli::amount::span;
 use crate::cli::app::{App, Verdict, address, say_absent};
 use crate::cli::args::ShowArgs;
-use crate::cli::describe::{self, Leaf, brief, key_text, leaves, order, text};
+use crate::cli::describe::{self, Leaf, leaves, order, text};
 use crate::cli::failure::{Context, Result};
 use crate::cli::format::{Report, local_time, shape, size};
 use crate::cli::select::now;
@@ -113,14 +113,17 @@ fn origin(info: &EntryInfo) -> Vec<Fact> {
         ("host", said(info.host())),
         ("user", said(info.user())),
     ];
-    match info.plain_key_parts() {
-        Some(Tree::Map(pairs)) => {
-            facts.extend(pairs.iter().map(|(part, value)| ("part", format!("{} = {}", key_text(part), brief(value)))));
-        }
-        Some(other) => facts.push(("part", brief(&other))),
-        None => {}
-    }
+    facts.extend(describe::parts(info).into_iter().map(part));
     facts
+}
+
+/// A part of the key, or of what was noted with it.
+fn part((name, value): (String, String)) -> Fact {
+    match name.strip_prefix("(ignored).") {
+        Some(name) => ("ignored", format!("{name} = {value}")),
+        None if name.is_empty() => ("part", value),
+        None => ("part", format!("{name} = {value}")),
+    }
 }
 
 fn arrays(report: &mut Report, leaves: &[Leaf<'_>], figures: Option<&[Option<Figures>]>) {

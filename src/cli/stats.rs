@@ -64,7 +64,7 @@ fn facts(usage: &Usage) -> Vec<(&'static str, String)> {
         ("saved", format!("{} by storing equal arrays once{}", size(usage.saved_bytes), share(usage))),
         ("live", files(usage.live_blobs, "blob", usage.live_bytes)),
         ("garbage", files(usage.garbage_blobs, "blob", usage.garbage_bytes)),
-        ("manifests", format!("{}, of which {} arrays", size(usage.manifest_bytes), size(usage.inline_bytes))),
+        ("manifests", format!("{}, with {} of arrays inside", size(usage.manifest_bytes), size(usage.inline_bytes))),
     ];
     if usage.quarantine_files > 0 {
         facts.push(("quarantine", files(usage.quarantine_files, "file", usage.quarantine_bytes)));

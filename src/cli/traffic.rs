@@ -47,33 +47,46 @@ fn hit_ratio(stats: &CacheStats) -> Option<f64> {
     (asked > 0).then_some(ratio)
 }
 
+/// What a column is called, and what it says of a namespace.
+type Figure = (&'static str, fn(&CacheStats) -> String);
+
+const FIGURES: [Figure; 7] = [
+    ("hits", |stats| stats.hits.to_string()),
+    ("misses", |stats| stats.misses.to_string()),
+    ("ratio", |stats| percent(stats.hits, stats.hits.saturating_add(stats.misses)).unwrap_or_default()),
+    ("time saved", |stats| span(stats.time_saved())),
+    ("time computed", |stats| span(stats.time_computed())),
+    ("written", |stats| size(stats.new_bytes)),
+    ("there already", |stats| size(stats.shared_bytes)),
+];
+
+/// Those that are left out where all are 0.
+const TROUBLES: [Figure; 4] = [
+    ("stale", |stats| stats.stale.to_string()),
+    ("damaged", |stats| stats.damaged.to_string()),
+    ("failures", |stats| stats.failures.to_string()),
+    ("refused", |stats| stats.refused.to_string()),
+];
+
 /// Nothing, where no cache has counted.
 pub(crate) fn people(report: &mut Report, namespaces: &Namespaces) {
     if namespaces.is_empty() {
         return;
     }
+    let total = total(namespaces);
+    let columns: Vec<&Figure> =
+        FIGURES.iter().chain(TROUBLES.iter().filter(|(_, figure)| figure(&total) != "0")).collect();
+    let row = |name: &str, stats: &CacheStats| {
+        std::iter::once(name.to_owned()).chain(columns.iter().map(|(_, figure)| figure(stats))).collect()
+    };
     let named = |(name, stats): (&String, &CacheStats)| row(if name.is_empty() { "(none)" } else { name }, stats);
-    let mut rows: Vec<_> = namespaces.iter().map(named).collect();
+    let mut rows: Vec<Vec<String>> = namespaces.iter().map(named).collect();
     if namespaces.len() > 1 {
-        rows.push(row("all", &total(namespaces)));
+        rows.push(row("all", &total));
     }
-    let head = ["namespace", "hits", "misses", "ratio", "time saved", "time computed", "written", "there already"];
+    let head: Vec<&str> = std::iter::once("namespace").chain(columns.iter().map(|(head, _)| *head)).collect();
     report.line("");
-    report.table(&head, &[1, 2, 3, 4, 5, 6, 7], rows);
-}
-
-fn row(name: &str, stats: &CacheStats) -> Vec<String> {
-    let ratio = percent(stats.hits, stats.hits.saturating_add(stats.misses));
-    vec![
-        name.to_owned(),
-        stats.hits.to_string(),
-        stats.misses.to_string(),
-        ratio.unwrap_or_default(),
-        span(stats.time_saved()),
-        span(stats.time_computed()),
-        size(stats.new_bytes),
-        size(stats.shared_bytes),
-    ]
+    report.table(&head, &(1..head.len()).collect::<Vec<_>>(), rows);
 }
 
 /// What the limit on bytes is held against: blobs that entries name, each once, and manifests.

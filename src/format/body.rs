@@ -12,9 +12,12 @@ use crate::format::head::BlobRef;
 use crate::key::check_name;
 
 /// The deepest nesting of a body.
-pub(super) const MAX_DEPTH: usize = 64;
+pub(crate) const MAX_DEPTH: usize = 64;
 /// The most values in a body, keys counted.
 pub(super) const MAX_ITEMS: u64 = 4_000_000;
+/// Why a value that is beyond these limits cannot be kept.
+pub(crate) const TOO_DEEP: &str =
+    "it is nested too deep or has too many parts: blobs-format.md section 7 has the limits";
 /// The most dimensions of an array: NumPy's own limit.
 pub(crate) const MAX_RANK: usize = 64;
 

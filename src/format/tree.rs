@@ -127,6 +127,17 @@ impl Tree {
         pairs.iter().find(|(name, _)| matches!(name, Tree::Str(text) if text == key)).map(|(_, value)| value)
     }
 
+    /// Whether lists and maps hold each other in more than so many levels. Looks no deeper than that, so it may be asked
+    /// of any tree.
+    pub(crate) fn is_deeper_than(&self, levels: usize) -> bool {
+        let beyond = |item: &Tree| item.is_deeper_than(levels.saturating_sub(1));
+        match self {
+            Tree::List(items) | Tree::Tagged(_, items) => levels == 0 || items.iter().any(beyond),
+            Tree::Map(pairs) => levels == 0 || pairs.iter().any(|(key, value)| beyond(key) || beyond(value)),
+            _ => false,
+        }
+    }
+
     /// Calls `visit` with every node in the tree that names an array, and its index, in order.
     pub(crate) fn for_each_array(&self, visit: &mut impl FnMut(&Tree, ArrayIndex)) {
         match self {

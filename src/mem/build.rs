@@ -118,7 +118,7 @@ pub(crate) fn load<A: Scalar>(source: &dyn Source) -> Result<Vec<A>> {
 /// Reads the bytes straight into a vector of their type, so that alignment is right by construction.
 pub(crate) fn load_raw<R: bytemuck::Pod>(source: &dyn Source) -> Result<Vec<R>> {
     let len = crate::format::body::byte_len(source.dtype(), source.shape()).unwrap_or(u64::MAX);
-    let too_large = || Error::TooLarge { what: "the array", size: len, limit: isize::MAX as u64 };
+    let too_large = || Error::TooLarge { what: "the size of the array in bytes", size: len, limit: isize::MAX as u64 };
     let count = usize::try_from(len).map_err(|_| too_large())? / size_of::<R>();
     let mut raw = bytemuck::allocation::try_zeroed_vec::<R>(count).map_err(|()| too_large())?;
     let bytes = bytemuck::cast_slice_mut(&mut raw);

@@ -276,7 +276,7 @@ pub(crate) fn quarantine_name(name: &str) -> layout::Rel {
 }
 
 fn too_large(size: u64) -> Error {
-    Error::TooLarge { what: "the blob", size, limit: usize::MAX as u64 }
+    Error::TooLarge { what: "the size of the blob in bytes", size, limit: usize::MAX as u64 }
 }
 
 /// A blob that stays readable whatever happens to its name.

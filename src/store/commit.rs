@@ -8,7 +8,7 @@ use super::blob::{Held, MAX_HELD, Presence, Staged};
 use super::{Manifest, Store};
 use crate::disk::{FileId, Linked, SealedFile, SharedGuard, Time, random_bits};
 use crate::error::{Error, Result};
-use crate::format::body::Body;
+use crate::format::body::{Body, TOO_DEEP};
 use crate::format::codec::{Packed, pack};
 use crate::format::head::{BlobRef, EntryId, Facts, Head, MAX_BLOBS, MAX_BODY_LEN};
 use crate::format::journal;
@@ -105,9 +105,10 @@ impl Store {
 
     /// Encodes the body of an entry, if it is within the limits of the format.
     pub(crate) fn encode(body: &Body, key: &Key) -> Result<Packed> {
-        let reason = "it is nested too deep or has too many parts: blobs-format.md section 7 has the limits";
-        let bytes = body.encode().map_err(|_| Error::Invalid { what: "value", given: key.to_string(), reason })?;
-        check_limit("the manifest", bytes.len() as u64, MAX_BODY_LEN)?;
+        let given = || body.name.clone().unwrap_or_else(|| key.to_string());
+        let refused = |_| Error::Invalid { what: "value", given: given(), reason: TOO_DEEP };
+        let bytes = body.encode().map_err(refused)?;
+        check_limit("the size of the manifest in bytes", bytes.len() as u64, MAX_BODY_LEN)?;
         Ok(pack(bytes))
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::commit::Blobs;
 use super::{Commit, EntryInfo, Expect, Manifest, Outcome, Store};
 use crate::error::{Error, Result};
-use crate::format::body::{Body, has_arrays};
+use crate::format::body::{Body, MAX_DEPTH, TOO_DEEP, has_arrays};
 use crate::format::head::{EntryId, Facts};
 use crate::format::tree::Tree;
 use crate::key::{Address, Key};
@@ -27,11 +27,14 @@ pub struct Labels {
 
 impl Labels {
     pub(crate) fn check(&self) -> Result<()> {
-        match self.meta.iter().find(|(_, value)| has_arrays(value)) {
+        let flaw = |value: &Tree| match value {
+            // First: what comes after walks all of the tree.
+            deep if deep.is_deeper_than(MAX_DEPTH) => Some(TOO_DEEP),
+            other => has_arrays(other).then_some("metadata names no arrays"),
+        };
+        match self.meta.iter().find_map(|(key, value)| Some((key, flaw(value)?))) {
             None => Ok(()),
-            Some((key, _)) => {
-                Err(Error::Invalid { what: "metadata", given: key.clone(), reason: "metadata names no arrays" })
-            }
+            Some((key, reason)) => Err(Error::Invalid { what: "metadata", given: key.clone(), reason }),
         }
     }
 }
@@ -173,6 +176,5 @@ impl Store {
 }
 
 fn taken(to: Address<'_>) -> Error {
-    let given = to.name().map_or_else(|| to.key().map(|key| key.to_string()).unwrap_or_default(), str::to_owned);
-    Error::Invalid { what: "name", given, reason: "there is an entry of that name already" }
+    Error::Invalid { what: "name", given: to.label(), reason: "there is an entry of that name already" }
 }

@@ -24,7 +24,7 @@ pub struct Query {
     prefix: Option<String>,
     namespace: Option<String>,
     function: Option<String>,
-    tag: Option<String>,
+    tags: Vec<String>,
     created_before: Option<i64>,
     created_after: Option<i64>,
     used_before: Option<i64>,
@@ -60,10 +60,10 @@ impl Query {
         self
     }
 
-    /// Entries with this tag.
+    /// Entries with this tag; said several times, with all of them.
     #[must_use]
     pub fn tag(mut self, tag: impl Into<String>) -> Self {
-        self.tag = Some(tag.into());
+        self.tags.push(tag.into());
         self
     }
 
@@ -121,7 +121,7 @@ impl Query {
         passes(self.prefix.as_deref(), |prefix| info.name().unwrap_or_default().starts_with(prefix))
             && passes(self.namespace.as_deref(), |outer| info.namespace().is_some_and(|inner| is_within(inner, outer)))
             && passes(self.function.as_deref(), |function| info.function() == Some(function))
-            && passes(self.tag.as_deref(), |tag| info.tags().iter().any(|other| other == tag))
+            && self.tags.iter().all(|tag| info.tags().contains(tag))
             && passes(self.created_before, |time| info.created() < time)
             && passes(self.created_after, |time| info.created() >= time)
             && passes(self.used_before, |time| used < time)

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ndarray::{Array, ArrayRef, Dimension, IxDyn};
 
-use super::split::{integer, shorten};
+use super::split::{deeper, integer, shorten};
 use super::{Entry, StoredArray, Writer};
 use crate::digest::Digest;
 use crate::dtype::{DType, Element};
@@ -187,7 +187,10 @@ impl Value {
     }
 
     /// What stands for the value in a tree; its arrays are added to the writer, those of its store without hashing.
-    pub(super) fn split(&self, writer: &mut Writer) -> Result<Tree> {
+    /// `depth` levels may follow.
+    pub(super) fn split(&self, writer: &mut Writer, depth: u16) -> Result<Tree> {
+        let depth = deeper::<Value>(depth)?;
+        let mut all = |items: &[Value]| items.iter().map(|item| item.split(writer, depth)).collect::<Result<Vec<_>>>();
         Ok(match self {
             Value::Nil => Tree::Nil,
             Value::Bool(value) => Tree::Bool(*value),
@@ -198,15 +201,16 @@ impl Value {
             Value::Complex(re, im) => Tree::Tagged(Tag::Complex, vec![Tree::Float(*re), Tree::Float(*im)]),
             Value::Str(text) => Tree::Str(text.clone()),
             Value::Bytes(bytes) => Tree::Bytes(bytes.clone()),
-            Value::List(items) => Tree::List(split_all(items, writer)?),
-            Value::Tuple(items) => Tree::Tagged(Tag::Tuple, split_all(items, writer)?),
-            Value::Set(items) => Tree::Tagged(Tag::Set, split_all(items, writer)?),
-            Value::FrozenSet(items) => Tree::Tagged(Tag::FrozenSet, split_all(items, writer)?),
+            Value::List(items) => Tree::List(all(items)?),
+            Value::Tuple(items) => Tree::Tagged(Tag::Tuple, all(items)?),
+            Value::Set(items) => Tree::Tagged(Tag::Set, all(items)?),
+            Value::FrozenSet(items) => Tree::Tagged(Tag::FrozenSet, all(items)?),
             Value::Map(pairs) => {
-                let split = |(key, value): &(Value, Value)| Ok((key.split(writer)?, value.split(writer)?));
+                let split =
+                    |(key, value): &(Value, Value)| Ok((key.split(writer, depth)?, value.split(writer, depth)?));
                 Tree::Map(pairs.iter().map(split).collect::<Result<_>>()?)
             }
-            Value::Some(value) => match value.split(writer)? {
+            Value::Some(value) => match value.split(writer, depth)? {
                 hidden @ (Tree::Nil | Tree::Tagged(Tag::Some, _)) => Tree::Tagged(Tag::Some, vec![hidden]),
                 plain => plain,
             },
@@ -220,10 +224,6 @@ impl Value {
             }
         })
     }
-}
-
-fn split_all(items: &[Value], writer: &mut Writer) -> Result<Vec<Tree>> {
-    items.iter().map(|item| item.split(writer)).collect()
 }
 
 fn omitted(dtype: &str, shape: &[Tree], digest: &[u8]) -> Option<Value> {

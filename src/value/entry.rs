@@ -114,6 +114,9 @@ impl Store {
     /// # Ok::<(), ndstash::Error>(())
     /// ```
     ///
+    /// A number may be read as another type that holds exactly that number: an integer as a wider one or as a float, a
+    /// float as a narrower one.
+    ///
     /// Types that serde has to buffer (`flatten` and enums without a tag outside) come element by element; the arrays in
     /// them take several times their size in memory meanwhile.
     ///

@@ -2,12 +2,13 @@
 
 use std::fmt;
 
+use num_complex::Complex64;
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde::ser::{self, Serialize, SerializeMap, Serializer};
+use serde::ser::{self, Serialize, SerializeMap, SerializeTuple, Serializer};
 
 use super::array;
 use super::dynamic::{AnyArray, Value};
-use super::load::VALUE;
+use super::load::{VALUE, Wide, wide};
 use crate::dtype::DType;
 use crate::mem::{Handed, Shown};
 
@@ -25,13 +26,22 @@ impl Serialize for Shown<'_, Value> {
             Value::Bool(value) => to.serialize_bool(*value),
             Value::Int(value) => to.serialize_i64(*value),
             Value::UInt(value) => to.serialize_u64(*value),
-            Value::Integer(bytes) | Value::Bytes(bytes) => to.serialize_bytes(bytes),
+            Value::Integer(bytes) => match wide(bytes) {
+                Some(Wide::Signed(value)) => to.serialize_i128(value),
+                Some(Wide::Unsigned(value)) => to.serialize_u128(value),
+                None => to.serialize_bytes(bytes),
+            },
+            Value::Bytes(bytes) => to.serialize_bytes(bytes),
             Value::Float(value) => to.serialize_f64(*value),
-            Value::Complex(re, im) => (re, im).serialize(to),
+            // Keys know the type for one number, and not for two.
+            Value::Complex(re, im) => to.serialize_newtype_struct("Complex", &Complex64::new(*re, *im)),
             Value::Str(text) => to.serialize_str(text),
-            Value::List(items) | Value::Tuple(items) | Value::Set(items) | Value::FrozenSet(items) => {
-                to.collect_seq(items)
+            Value::Tuple(items) => {
+                let mut tuple = to.serialize_tuple(items.len())?;
+                items.iter().try_for_each(|item| tuple.serialize_element(item))?;
+                tuple.end()
             }
+            Value::List(items) | Value::Set(items) | Value::FrozenSet(items) => to.collect_seq(items),
             Value::Map(pairs) => {
                 let mut map = to.serialize_map(Some(pairs.len()))?;
                 pairs.iter().try_for_each(|(key, value)| map.serialize_entry(key, value))?;

@@ -75,7 +75,7 @@ impl Store {
             return Canvas::on_file(file.file(), dim, self.mapping()).at("map", self.root().full(&layout::TMP));
         }
         let limit = isize::MAX.unsigned_abs() as u64;
-        Canvas::on_heap(dim).ok_or(Error::TooLarge { what: "the array in memory", size: len, limit })
+        Canvas::on_heap(dim).ok_or(Error::TooLarge { what: "the size of the array in bytes", size: len, limit })
     }
 }
 

@@ -102,8 +102,9 @@ impl Writer {
 impl<A: Element, D: Dimension> fmt::Debug for SealedArray<A, D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SealedArray")
+            .field("dtype", &A::DTYPE)
             .field("shape", &self.shape())
-            .field("staged", &self.staged)
+            .field("digest", &self.digest())
             .finish_non_exhaustive()
     }
 }

@@ -13,7 +13,7 @@ use crate::disk;
 use crate::dtype::{DType, Element};
 use crate::error::{At, Error, Result};
 use crate::format::body::{
-    ArrayRecord, Body, Data, Inline, MAX_RANK, Order, Origin, TREE, byte_len, check_encoding, fits,
+    ArrayRecord, Body, Data, Inline, MAX_DEPTH, MAX_RANK, Order, Origin, TOO_DEEP, TREE, byte_len, check_encoding, fits,
 };
 use crate::format::head::{BlobRef, Facts, Head};
 use crate::format::tree::{ArrayIndex, Tree, for_each_tagged};
@@ -314,7 +314,7 @@ impl Writer {
     /// A value that alone is over the store's limit is refused before more of it is written.
     fn check_limit(&self, size: u64) -> Result<()> {
         match self.limit {
-            Some(limit) if size > limit => Err(Error::TooLarge { what: "the value", size, limit }),
+            Some(limit) if size > limit => Err(Error::TooLarge { what: "the size of the value in bytes", size, limit }),
             _ => Ok(()),
         }
     }
@@ -395,6 +395,9 @@ impl Writer {
 
     pub(crate) fn publish(self, address: Address<'_>, value: Tree, expect: Expect) -> Result<Option<PutReport>> {
         let key = address.key()?;
+        if value.is_deeper_than(MAX_DEPTH) {
+            return Err(Error::Invalid { what: "value", given: address.label(), reason: TOO_DEEP });
+        }
         self.labels.check()?;
         self.labels.meta.values().try_for_each(check_tags)?;
         self.check_value(&value)?;
@@ -477,7 +480,8 @@ fn check_rank(shape: &[u64]) -> Result<()> {
 
 pub(super) fn expected_len(dtype: DType, shape: &[u64]) -> Result<u64> {
     check_rank(shape)?;
-    byte_len(dtype, shape).ok_or(Error::TooLarge { what: "the array", size: u64::MAX, limit: i64::MAX as u64 })
+    let (what, size, limit) = ("the size of the array in bytes", u64::MAX, i64::MAX as u64);
+    byte_len(dtype, shape).ok_or(Error::TooLarge { what, size, limit })
 }
 
 fn check_len(dtype: DType, shape: &[u64], found: u64) -> Result<()> {

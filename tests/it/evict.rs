@@ -65,10 +65,13 @@ fn one_value_larger_than_the_limit_is_refused_visibly_and_nothing_is_lost() {
     let store = dir.blobs_only();
     store.put("small", &array(KIB, 1)).unwrap();
     limited(&store, 50 * KIB, Policy::Lru);
-    assert_error!(store.put("large", &array(51 * KIB, 2)), Error::TooLarge { what: "the value", .. });
+    assert_error!(
+        store.put("large", &array(51 * KIB, 2)),
+        Error::TooLarge { what: "the size of the value in bytes", .. }
+    );
     let mut writer = store.writer();
     writer.array(&array(30 * KIB, 3)).unwrap();
-    assert_error!(writer.array(&array(30 * KIB, 4)), Error::TooLarge { what: "the value", .. });
+    assert_error!(writer.array(&array(30 * KIB, 4)), Error::TooLarge { what: "the size of the value in bytes", .. });
     drop(writer);
     assert_eq!((names(&store), dir.leftovers().len()), (vec!["small".to_owned()], 0));
 }
@@ -139,6 +142,7 @@ fn evicting_by_what_entries_say_removes_those_and_no_others() {
     }
     let count = |query: Query| store.find(&query).count();
     assert_eq!(count(Query::new().tag("x")), 2);
+    assert_eq!(count(Query::new().tag("x").tag("y")), 0, "both are asked for");
     assert_eq!(count(Query::new().prefix("a/").at_least_bytes(2000)), 1);
     assert_eq!(count(Query::new().created_before(0)), 0);
     assert_eq!(count(Query::new().created_after(0).used_before(i64::MAX)), 3);

@@ -5,11 +5,11 @@ use std::path::Path;
 use std::process::Command;
 
 use ndarray::{Array1, Array2, ArrayD, Axis, Ix2, IxDyn, Slice, s};
-use ndstash::{CallKey, Digest, Element, Error, Key, KeyBuilder, Rounding};
+use ndstash::{AnyArray, CallKey, Digest, Element, Error, Key, KeyBuilder, Rounding, Value};
+use num_complex::Complex64;
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use serde::Serialize;
-use serde_json::Value;
 
 use crate::common::python;
 use crate::common::{Dir, assert_error, hex, noise};
@@ -115,6 +115,22 @@ fn one_in_every_type_has_different_keys() {
         key(&()),
     ]);
     assert_eq!(key("1"), key(&'1'));
+}
+
+#[test]
+fn a_value_of_no_type_has_the_key_of_what_it_stands_for() {
+    let items = || vec![Value::Int(1), Value::Str("a".into())];
+    assert_eq!(key(&Value::Tuple(items())), key(&(1, "a")));
+    assert_ne!(key(&Value::Tuple(items())), key(&Value::List(items())));
+    assert_eq!(key(&Value::Complex(1.5, -0.0)), key(&Complex64::new(1.5, -0.0)));
+    assert_ne!(key(&Value::Complex(1.5, 2.0)), key(&(1.5, 2.0)));
+    let integer = |bytes: &[u8]| Value::Integer(bytes.to_vec());
+    assert_eq!(key(&integer(&i128::MIN.to_le_bytes())), key(&i128::MIN));
+    assert_eq!(key(&integer(&[&u128::MAX.to_le_bytes()[..], &[0]].concat())), key(&u128::MAX));
+    assert_eq!(key(&integer(&[0xff, 0xff])), key(&-1));
+    assert_ne!(key(&integer(&[0; 17])), key(&Value::Bytes(vec![0; 17])));
+    let array = field(30, 20);
+    assert_eq!(key(&Value::Array(AnyArray::of(&array.t()))), key(&array.t()));
 }
 
 #[test]
@@ -245,7 +261,7 @@ fn keys_are_those_of_another_program() {
     let float = |value: f64| serde_json::json!({ "$float": format!("{:016x}", value.to_bits()) });
     let pair =
         |(name, (even, value)): (&String, &(bool, f64))| serde_json::json!([name, { "$tuple": [even, float(*value)] }]);
-    let parts: Value = serde_json::json!([
+    let parts: serde_json::Value = serde_json::json!([
         ["options", { "$map": options.iter().map(pair).collect::<Vec<_>>() }],
         ["field", { "$array": { "dtype": "int32", "shape": [7, 9], "elements": hex(&elements) } }],
     ]);

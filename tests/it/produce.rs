@@ -238,7 +238,7 @@ fn arrays_that_cannot_be_are_refused() {
     let dir = Dir::new();
     let store = dir.blobs_only();
     let none = store.create_array::<f64, _>((1 << 40, 1 << 40));
-    assert_error!(none, Error::TooLarge { what: "the array", .. });
+    assert_error!(none, Error::TooLarge { what: "the size of the array in bytes", .. });
     assert_error!(store.create_array::<u8, _>(vec![1; 65]), Error::TooLarge { what: "the number of dimensions", .. });
     assert_error!(store.append_array::<u8, _>(vec![1; 64]), Error::TooLarge { what: "the number of dimensions", .. });
     assert_error!(dir.read_only().create_array::<u8, _>(1), Error::Unsupported { .. });

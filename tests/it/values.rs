@@ -10,7 +10,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 
-use half::f16;
+use half::{bf16, f16};
 use ndarray::{ArcArray2, Array, Array0, Array1, Array2, Array3, ArrayD, CowArray, Ix1, Ix2, IxDyn, arr1, arr2, s};
 use ndstash::{DType, Error, MappedArray, Order, Store, StoreOptions, Tag, Tree, Value};
 use num_complex::Complex64;
@@ -375,9 +375,12 @@ fn a_value_of_another_type_says_where_and_what_differs() {
     differs::<Other<Array2<f32>>>(&store, [".layers[0].weights", "float32 of 2", "float64 of shape [30, 20]"]);
     differs::<Other<Array1<f64>>>(&store, [".layers[0].weights", "float64 of 1", "float64 of shape [30, 20]"]);
     differs::<Other<MappedArray<i8, IxDyn>>>(&store, [".layers[0].weights", "int8", "float64 of shape [30, 20]"]);
-    differs::<Other<String>>(&store, [".layers[0].weights", "a string", ""]);
+    differs::<Other<String>>(&store, [".layers[0].weights", "a string", "float64 of shape [30, 20]"]);
+    differs::<Other<f64>>(&store, [".layers[0].weights", "f64", "float64 of shape [30, 20]"]);
+    differs::<Other<()>>(&store, [".layers[0].weights", "unit", "float64 of shape [30, 20]"]);
+    differs::<u8>(&store, ["", "u8", "a map of 10"]);
     differs::<Other<(u8, u8)>>(&store, [".layers[0].weights", "a tuple of size 2", "float64 of shape"]);
-    differs::<BTreeMap<String, u8>>(&store, [".layers", "u8", "sequence"]);
+    differs::<BTreeMap<String, u8>>(&store, [".layers", "u8", "a list of 2"]);
     differs::<Array2<f64>>(&store, ["", "float64 of 2 dimensions", "a map of 10"]);
     differs::<Vec<f64>>(&store, ["", "a sequence", "a map of 10"]);
     let error = store.get::<Other<Array2<f32>>>("x").unwrap_err();
@@ -391,6 +394,10 @@ fn a_value_of_another_type_says_where_and_what_differs() {
     differs::<(u8,)>(&store, ["", "a list of 1", "one of 2"]);
     store.put("x", &0.1f64).unwrap();
     differs::<f32>(&store, ["", "float32", "0.1"]);
+    store.put("x", &((1i64 << 53) + 1)).unwrap();
+    differs::<f64>(&store, ["", "float64", "9007199254740993, which is none"]);
+    store.put("x", &vec![(1u64 << 24) + 1; 500]).unwrap();
+    differs::<Vec<f32>>(&store, ["[0]", "float32", "16777217, which is none"]);
     store.put("x", &Part::One(arr1(&[1]))).unwrap();
     differs::<Other2>(&store, [".One", "float64", "uint8 of shape [1]"]);
 }
@@ -422,6 +429,21 @@ fn numbers_and_texts_of_every_kind_are_exact() {
     same(&store, &HashMap::from([(1u8, "one".to_owned()), (2, String::new())]));
     same(&store, &BTreeMap::from([((1, 'a'), Some(1.5)), ((2, 'b'), None)]));
     same(&store, &HashSet::from([1u64, u64::MAX]));
+}
+
+#[test]
+fn a_number_is_read_as_a_float_that_is_the_same_number() {
+    let dir = Dir::new();
+    let store = dir.store();
+    let halves = [0.5, -1.5, 2048.0];
+    store.put("x", &Array1::from_iter(halves.map(f16::from_f64))).unwrap();
+    assert_eq!(store.get::<Vec<f64>>("x").unwrap().unwrap(), halves);
+    store.put("x", &arr1(&[bf16::from_f64(-1.5)])).unwrap();
+    assert_eq!(store.get::<Vec<f32>>("x").unwrap().unwrap(), [-1.5]);
+    store.put("x", &vec![u64::MAX - 2047; 500]).unwrap();
+    assert_eq!(store.get::<Vec<f64>>("x").unwrap().unwrap(), [18_446_744_073_709_549_568.0; 500]);
+    store.put("x", &(-3, u64::MAX - 2047)).unwrap();
+    assert_eq!(store.get::<(f32, f64)>("x").unwrap().unwrap(), (-3.0, 18_446_744_073_709_549_568.0));
 }
 
 #[test]
@@ -579,7 +601,11 @@ fn what_cannot_be_kept_is_refused_and_leaves_nothing() {
     let store = dir.store();
     assert_error!(store.put("x", &(ramp(200, 200), Refuses)), Error::Invalid { what: "value", given, .. } if given == "not today");
     let deep = (0..1000).fold(Deep(None, 0), |deep, _| Deep(Some(Box::new(deep)), 0));
-    assert_error!(store.put("x", &deep), Error::TooLarge { .. });
+    let deep_value = (0..5000).fold(Value::Nil, |value, _| Value::List(vec![value]));
+    let deep_option = (0..5000).fold(Value::Nil, |value, _| Value::Some(Box::new(value)));
+    for refused in [store.put("x", &deep), store.put("x", &deep_value), store.put("x", &deep_option)] {
+        assert_error!(refused, Error::Invalid { what: "value", reason, .. } if reason.contains("deep"));
+    }
     let wrong = Tree::Tagged(Tag::Complex, vec![Tree::Nil]);
     assert_error!(store.writer().put("x", wrong.clone()), Error::Invalid { what: "tag", .. });
     let mut writer = store.writer();

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use half::{bf16, f16};
 use serde::de::value::SeqDeserializer;
 use serde::de::{DeserializeSeed, Deserializer, SeqAccess, Visitor};
 
@@ -163,6 +164,26 @@ impl Number {
         [re, im]
     }
 
+    /// The float that is exactly this number, if there is one.
+    fn float(self) -> Option<f64> {
+        match (self.dtype, self.tree()) {
+            (DType::Float16, _) => Some(f16::from_le_bytes(self.first()).to_f64()),
+            (DType::BFloat16, _) => Some(bf16::from_le_bytes(self.first()).to_f64()),
+            (_, Tree::Float(value)) => Some(value),
+            (_, Tree::Int(value)) => float(value.into()),
+            (_, Tree::UInt(value)) => float(value.into()),
+            _ => None,
+        }
+    }
+
+    fn cannot_be(self, kind: &str) -> Failure {
+        match self.tree() {
+            Tree::Int(value) => cannot_be(kind, value),
+            Tree::UInt(value) => cannot_be(kind, value),
+            _ => cannot_be(kind, self.float().unwrap_or(f64::NAN)),
+        }
+    }
+
     /// As serde shows such a number, in a tree.
     fn tree(self) -> Tree {
         match self.dtype {
@@ -189,6 +210,20 @@ impl Number {
 /// The elements of an array in memory as trees, in the order they lie.
 pub(in crate::value) fn numbers(dtype: DType, bytes: &[u8]) -> impl Iterator<Item = Tree> + '_ {
     bytes.chunks_exact(width(dtype)).map(move |bytes| Number::new(dtype, bytes).tree())
+}
+
+/// An integer as a float, if that is exactly the same number.
+pub(super) fn float(integer: i128) -> Option<f64> {
+    #[expect(clippy::cast_precision_loss, reason = "what is lost is looked for")]
+    let float = integer as f64;
+    #[expect(clippy::cast_possible_truncation, reason = "a float that was made of a whole number is one")]
+    let back = float as i128;
+    (back == integer).then_some(float)
+}
+
+/// What to say of a number that a float of some kind cannot be.
+pub(super) fn cannot_be(kind: &str, number: impl std::fmt::Display) -> Failure {
+    Failure::wrong(kind, format!("{number}, which is none"))
 }
 
 /// A float as a narrower one, if no bit of its value is lost.
@@ -225,12 +260,15 @@ impl<'de> Deserializer<'de> for Number {
 
     fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
         match self.dtype {
-            DType::Float64 => {
-                let value = f64::from_le_bytes(self.first());
-                let found = || format!("{value}, which is none");
-                visitor.visit_f32(narrow(value).ok_or_else(|| Failure::wrong("a float32", found()))?)
-            }
-            _ => self.deserialize_any(visitor),
+            DType::Float32 | DType::Bool | DType::Complex64 | DType::Complex128 => self.deserialize_any(visitor),
+            _ => visitor.visit_f32(self.float().and_then(narrow).ok_or_else(|| self.cannot_be("a float32"))?),
+        }
+    }
+
+    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        match self.dtype {
+            DType::Bool | DType::Complex64 | DType::Complex128 => self.deserialize_any(visitor),
+            _ => visitor.visit_f64(self.float().ok_or_else(|| self.cannot_be("a float64"))?),
         }
     }
 
@@ -247,7 +285,7 @@ impl<'de> Deserializer<'de> for Number {
     }
 
     serde::forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f64 char str string bytes byte_buf unit unit_struct seq tuple
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 char str string bytes byte_buf unit unit_struct seq tuple
         tuple_struct map struct enum identifier ignored_any
     }
 

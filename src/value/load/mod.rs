@@ -22,7 +22,8 @@ pub(super) const VALUE: &str = "$ndstash::Value";
 
 impl Entry {
     /// The value as a `T`. Arrays are loaded into memory of their own and checked against their digest, unless the type
-    /// asks for a [`MappedArray`](crate::MappedArray).
+    /// asks for a [`MappedArray`](crate::MappedArray). Texts may be borrowed from the entry, and so may byte strings of
+    /// up to 1024 bytes; longer ones are kept like arrays.
     ///
     /// # Errors
     /// [`Error::WrongType`](crate::Error::WrongType), with the place, if the value is not a `T`; what
@@ -93,6 +94,24 @@ impl<'de> Loader<'de> {
         })
     }
 
+    /// Shows one thing; what holds several is none, and says itself what it is.
+    fn single<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        match self.node {
+            Tree::List(_) | Tree::Map(_) | Tree::Array(_) | Tree::Sequence(_) => self.wrong(&visitor),
+            _ => self.deserialize_any(visitor),
+        }
+    }
+
+    /// Shows a number to who asks for a float: an integer only if a float can be that number.
+    fn float<V: Visitor<'de>>(self, visitor: V, kind: &str, fits: fn(f64) -> bool) -> Result<V::Value, Failure> {
+        let fits = |integer: i128| elements::float(integer).is_some_and(fits);
+        match self.node {
+            Tree::Int(value) if !fits((*value).into()) => Err(elements::cannot_be(kind, value)),
+            Tree::UInt(value) if !fits((*value).into()) => Err(elements::cannot_be(kind, value)),
+            _ => self.single(visitor),
+        }
+    }
+
     fn items<V: Visitor<'de>>(self, items: &'de [Tree], visitor: V) -> Result<V::Value, Failure> {
         let mut items = Items::new(self, items);
         let value = visitor.visit_seq(&mut items)?;
@@ -112,23 +131,39 @@ impl<'de> Loader<'de> {
     }
 
     fn integer<V: Visitor<'de>>(self, bytes: &[u8], visitor: V) -> Result<V::Value, Failure> {
-        let negative = bytes.last().is_some_and(|last| last & 0x80 != 0);
-        let mut wide = [if negative { 0xff } else { 0 }; 17];
-        let Some(low) = wide.get_mut(..bytes.len()) else { return self.wrong(&visitor) };
-        low.copy_from_slice(bytes);
-        let (low, sign) = wide.split_first_chunk::<16>().expect("17 bytes are more than 16");
-        match (i128::from_le_bytes(*low), sign[0]) {
-            (value @ 0.., 0) | (value @ ..0, 0xff) => visitor.visit_i128(value),
-            (value, 0) => visitor.visit_u128(value.cast_unsigned()),
-            _ => self.wrong(&visitor),
+        match wide(bytes) {
+            Some(Wide::Signed(value)) => visitor.visit_i128(value),
+            Some(Wide::Unsigned(value)) => visitor.visit_u128(value),
+            None => self.wrong(&visitor),
         }
     }
 }
 
+/// An integer in the widest types that there are.
+pub(super) enum Wide {
+    Signed(i128),
+    /// One that the other cannot hold.
+    Unsigned(u128),
+}
+
+/// Reads two's complement, little-endian, of any length.
+pub(super) fn wide(bytes: &[u8]) -> Option<Wide> {
+    let negative = bytes.last().is_some_and(|last| last & 0x80 != 0);
+    let mut wide = [if negative { 0xff } else { 0 }; 17];
+    wide.get_mut(..bytes.len())?.copy_from_slice(bytes);
+    let (low, sign) = wide.split_first_chunk::<16>()?;
+    match (i128::from_le_bytes(*low), sign[0]) {
+        (value @ 0.., 0) | (value @ ..0, 0xff) => Some(Wide::Signed(value)),
+        (value, 0) => Some(Wide::Unsigned(value.cast_unsigned())),
+        _ => None,
+    }
+}
+
+/// What is one thing, and not several.
 macro_rules! forward {
     ($($method:ident)*) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
-            self.deserialize_any(visitor)
+            self.single(visitor)
         }
     )*};
 }
@@ -165,8 +200,12 @@ impl<'de> Deserializer<'de> for Loader<'de> {
 
     forward! {
         deserialize_bool deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_u8 deserialize_u16
-        deserialize_u32 deserialize_u64 deserialize_f64 deserialize_char deserialize_str deserialize_string
-        deserialize_unit deserialize_identifier
+        deserialize_u32 deserialize_u64 deserialize_char deserialize_str deserialize_string deserialize_unit
+        deserialize_identifier
+    }
+
+    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        self.float(visitor, "a float64", |_| true)
     }
 
     fn deserialize_i128<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
@@ -185,9 +224,9 @@ impl<'de> Deserializer<'de> for Loader<'de> {
         match self.node {
             Tree::Float(value) => match elements::narrow(*value) {
                 Some(value) => visitor.visit_f32(value),
-                None => Err(Failure::wrong("a float32", format!("{value}, which is none"))),
+                None => Err(elements::cannot_be("a float32", value)),
             },
-            _ => self.deserialize_any(visitor),
+            _ => self.float(visitor, "a float32", |value| elements::narrow(value).is_some()),
         }
     }
 

@@ -8,6 +8,7 @@ use serde::ser::{self, Serialize, Serializer};
 
 use super::{Value, Writer};
 use crate::error::{Error, Result};
+use crate::format::body::TOO_DEEP;
 use crate::format::tree::{Tag, Tree};
 use crate::mem::{self, Elements, Failure, Form};
 use compound::{Fields, Items, Pairs, Parts};
@@ -25,7 +26,7 @@ impl Writer {
     /// behind references and smart pointers, without annotations, at the speed of [`array`](Self::array).
     ///
     /// # Errors
-    /// [`Error::Invalid`] if the type refuses to be serialised, [`Error::TooLarge`] if it is nested too deeply, and what
+    /// [`Error::Invalid`] if the type refuses to be serialised or the value is nested too deeply, and what
     /// [`array`](Self::array) fails with.
     pub fn value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<Tree> {
         split(self, value, MAX_DEPTH).map_err(Failure::of_put)
@@ -38,11 +39,14 @@ impl Writer {
     }
 }
 
+/// How many levels may follow a `T` that is one of `depth`.
+pub(super) fn deeper<T: ?Sized>(depth: u16) -> Result<u16> {
+    let given = || std::any::type_name::<T>().to_owned();
+    depth.checked_sub(1).ok_or_else(|| Error::Invalid { what: "value", given: given(), reason: TOO_DEEP })
+}
+
 fn split<T: Serialize + ?Sized>(writer: &mut Writer, value: &T, depth: u16) -> Result<Tree, Failure> {
-    let Some(depth) = depth.checked_sub(1) else {
-        let (size, limit) = (u64::from(MAX_DEPTH) + 1, u64::from(MAX_DEPTH));
-        return Err(Error::TooLarge { what: "the depth of the value", size, limit }.into());
-    };
+    let depth = deeper::<T>(depth)?;
     match mem::recognise(value) {
         Some(elements) if elements.form == Form::Array || elements.bytes.len() >= MIN_SEQUENCE => {
             Ok(writer.recognised(elements)?)
@@ -175,7 +179,7 @@ impl<'a> Serializer for Splitter<'a> {
 
     fn serialize_newtype_struct<T: Serialize + ?Sized>(mut self, _: &'static str, value: &T) -> Result<Tree, Failure> {
         match mem::shown::<T, Value>(value) {
-            Some(value) => Ok(value.split(self.writer)?),
+            Some(value) => Ok(value.split(self.writer, self.depth)?),
             None => self.inner(value),
         }
     }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use ndarray::Array2;
+use ndstash::{Cache, Digest, Store};
 use serde_json::{Value, json};
 
 use super::filters::put_with;
@@ -62,6 +64,58 @@ fn stats_tells_what_caches_did() {
         assert!(line("ann").contains(word), "{word}: {}", text.text());
     }
     assert!(line("all").contains("60 %"), "{}", text.text());
+    let troubles = ["stale", "damaged", "failures", "refused"];
+    assert!(troubles.iter().all(|trouble| line("namespace").contains(trouble)), "{}", text.text());
+    assert!(line("ann").ends_with("1         2          3         4"), "{:?}", line("ann"));
+    dir.count(&[("bob", bob)], &[]);
+    let text = dir.run(["stats"]).fine();
+    assert!(!troubles.iter().any(|trouble| text.text().contains(trouble)), "{}", text.text());
+}
+
+#[test]
+fn the_parts_of_a_key_are_told_one_by_one_however_they_were_given() {
+    let dir = Dir::new();
+    let cache = Cache::new(Store::open(dir.store()).unwrap(), "lab").unwrap();
+    let put = |dt: f64, mode: &str, verbose: bool| {
+        let key = cache.key("simulate").arg("params", &json!({ "dt": dt, "mode": mode })).arg("size", &(3, 4));
+        let key = key.arg("field", &Array2::<f64>::zeros((20, 30))).ignored("verbose", &verbose);
+        cache.insert(key, &dt).unwrap().unwrap().key.to_string()
+    };
+    let keys = [put(0.1, "fast", false), put(0.2, "fast", true), put(0.3, "slow", false)];
+    let shown = dir.run(["show", &keys[0]]).fine();
+    let digest = Digest::of(&[0; 4800]).to_string();
+    for fact in [
+        " part       field = float64 (20, 30) ".to_owned() + &digest[..12],
+        " part       params.dt = 0.1\n part       params.mode = \"fast\"\n".to_owned(),
+        " part       size = [3,4]\n ignored    verbose = false\n".to_owned(),
+    ] {
+        assert!(shown.text().contains(&fact), "{fact}: {}", shown.text());
+    }
+    let explained = dir.run(["explain", &keys[0]]).fine();
+    let [_, near, far] = keys;
+    let said = format!(
+        "{near}: 1 part differs\n  params.dt: 0.2 -> 0.1\n\
+        {far}: 1 part differs\n  params.dt: 0.3 -> 0.1\n  params.mode: \"slow\" -> \"fast\"\n"
+    );
+    assert_eq!(explained.text(), said, "the nearest first, what was ignored not told");
+    let bare = cache.sub("bare").unwrap();
+    let keys = [0.1, 0.2].map(|dt| bare.insert(&(500, dt), &dt).unwrap().unwrap().key.to_string());
+    let explained = dir.run(["explain", &keys[0]]).fine();
+    assert_eq!(explained.text(), format!("{}: 1 part differs\n  the key.1: 0.2 -> 0.1\n", keys[1]));
+    assert!(dir.run(["show", &keys[0]]).fine().text().contains(" part       [500,0.1]\n"));
+}
+
+#[test]
+fn explain_does_not_tell_of_what_the_attribute_adds_unless_both_sides_have_it() {
+    let dir = Dir::new();
+    let cache = Cache::new(Store::open(dir.store()).unwrap(), "lab").unwrap();
+    let put = |place: &str| cache.insert(cache.key("f").arg("<in>", place).arg("n", &1), &1).unwrap().unwrap().key;
+    let keys = [put("here"), put("there")];
+    let asked = dir.json(["explain", "--function", "f", "--part", "n=2", "-n", "1"]);
+    assert_eq!(asked["neighbours"][0]["differences"], json!([{ "part": "n", "stored": 1, "asked": 2 }]));
+    let moved = dir.json(["explain", &keys[0].to_string()]);
+    let expected = json!([{ "part": "<in>", "stored": "there", "asked": "here" }]);
+    assert_eq!(moved["neighbours"][0]["differences"], expected);
 }
 
 /// Three calls of one function, and one of another.

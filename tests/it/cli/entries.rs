@@ -160,6 +160,33 @@ fn entries_under_a_key_are_reached_by_its_digits() {
 }
 
 #[test]
+fn the_first_eight_digits_of_a_key_are_enough_if_they_are_those_of_one() {
+    let dir = Dir::new();
+    let store = ndstash::Store::open(dir.store()).unwrap();
+    let mut bytes = [0xab; 32];
+    store.put(ndstash::Key::from_bytes(bytes), &1).unwrap();
+    for given in ["abababab", "ABABABABABA"] {
+        assert_eq!(dir.json(["show", given])["key"], "ab".repeat(32));
+    }
+    let absent = dir.run(["show", "abababa"]).ends(1);
+    assert!(absent.err.contains("there is no entry \"abababa\""), "{}", absent.err);
+    bytes[31] = 0;
+    store.put(ndstash::Key::from_bytes(bytes), &1).unwrap();
+    for verb in ["show", "pin", "rm"] {
+        dir.run([verb, "abababab"]).fails_saying(&["2 keys begin with abababab"]);
+    }
+    dir.run(["rm", &"ab".repeat(32)[..62]]).fails_saying(&["say more"]);
+    assert_eq!(dir.names(), ["ab".repeat(31) + "00", "ab".repeat(32)]);
+    dir.put("abababab", &npy_f64(&[1.0])).fine();
+    assert_eq!(dir.json(["show", "abababab"])["name"], "abababab", "a name goes before a key");
+    dir.run(["rm", "abababab"]).fine();
+    dir.run(["rm", &"ab".repeat(32)]).fine();
+    dir.run(["tag", "abababab", "--add", "last"]).fine();
+    dir.run(["rm", "abababab"]).fine();
+    assert!(dir.names().is_empty());
+}
+
+#[test]
 fn what_others_wrote_does_not_drive_the_terminal() {
     let dir = Dir::new();
     let store = ndstash::Store::open(dir.store()).unwrap();

@@ -137,4 +137,11 @@ fn the_table_has_the_columns_that_say_something() {
         assert!(lines[1].contains(word), "{word}: {lines:?}");
     }
     assert_eq!(head(&["none"]), [""; 0]);
+    let key = json!({ "params": { "n": 3, "mode": "fast" }, "(ignored)": { "verbose": true }, "<in>": "here" });
+    dir.originate("plain", &origin("lab", "simulate", "1", &key));
+    let store = ndstash::Store::open(dir.store()).unwrap();
+    store.put(ndstash::Key::from_bytes([0xab; 32]), &1).unwrap();
+    let text = dir.run(["ls", "-l"]).fine();
+    assert!(text.text().contains("simulate   mode=\"fast\", n=3   float64"), "{}", text.text());
+    assert!(text.text().contains(&format!("\n {} ", "ab".repeat(8))), "{}", text.text());
 }
