@@ -140,11 +140,18 @@ impl Error {
 /// Adds the action and the path to an I/O result: the only way to make an [`Error::Io`].
 pub(crate) trait At<T> {
     fn at(self, action: &'static str, path: impl AsRef<Path>) -> Result<T>;
+
+    /// The same where the path is yet to be made.
+    fn at_made(self, action: &'static str, path: impl FnOnce() -> PathBuf) -> Result<T>;
 }
 
 impl<T, E: Into<io::Error>> At<T> for std::result::Result<T, E> {
     fn at(self, action: &'static str, path: impl AsRef<Path>) -> Result<T> {
-        self.map_err(|source| Error::Io { action, path: path.as_ref().to_owned(), source: source.into() })
+        self.at_made(action, || path.as_ref().to_owned())
+    }
+
+    fn at_made(self, action: &'static str, path: impl FnOnce() -> PathBuf) -> Result<T> {
+        self.map_err(|source| Error::Io { action, path: path(), source: source.into() })
     }
 }
 

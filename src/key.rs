@@ -151,7 +151,7 @@ impl From<Key> for Address<'_> {
     }
 }
 
-pub(crate) fn check_name(name: &str) -> Result<()> {
+fn check_name(name: &str) -> Result<()> {
     let reason = if name.is_empty() {
         "a name has at least one character"
     } else if name.len() > MAX_NAME_BYTES {

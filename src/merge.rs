@@ -197,7 +197,7 @@ impl Merge<'_> {
                 }
                 Err(error) => return Err(error),
             };
-            let info = EntryInfo::new(manifest.head, manifest.body, manifest.modified);
+            let info = manifest.into_info(self.from)?;
             if !self.options.takes(&info) {
                 return Ok(());
             }

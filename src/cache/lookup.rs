@@ -9,7 +9,7 @@ use crate::callkey::CallKey;
 use crate::disk;
 use crate::error::{Error, Result};
 use crate::key::Key;
-use crate::value::Entry;
+use crate::value::Loadable;
 
 /// What was found under a key.
 pub(super) enum Found<T> {
@@ -34,14 +34,15 @@ impl Cache {
     /// Whatever is wrong with the entry; nothing is counted then.
     pub(super) fn look<T: DeserializeOwned>(&self, key: Key, stale: Duration) -> Result<Found<T>> {
         let Some(memory) = &self.shared.memory else {
-            return self.store().entry(key)?.map_or(Ok(Found::Missing), |entry| self.take(&entry, stale));
+            let found = self.store().loadable(&key, self.shared.tally.has_lately(&key))?;
+            return found.map_or(Ok(Found::Missing), |found| self.take(&found, stale));
         };
         if let Some(held) = memory.get(self.store(), &key) {
-            return self.take(&held.entry, stale);
+            return self.take(&held.found, stale);
         }
         let mark = memory.mark();
-        match self.store().entry(key)? {
-            Some(entry) => self.take(&memory.hold(entry, mark)?.entry, stale),
+        match self.store().loadable(&key, false)? {
+            Some(found) => self.take(&memory.hold(found, mark)?.found, stale),
             None => Ok(Found::Missing),
         }
     }
@@ -71,16 +72,17 @@ impl Cache {
         self.warn(Trouble::Load, call.function(), error);
     }
 
-    fn take<T: DeserializeOwned>(&self, entry: &Entry, stale: Duration) -> Result<Found<T>> {
-        let late = entry.expires().map_or(-1, |time| disk::now_ns().saturating_sub(time));
+    fn take<T: DeserializeOwned>(&self, found: &Loadable, stale: Duration) -> Result<Found<T>> {
+        let facts = &found.head.facts;
+        let late = facts.expires.map_or(-1, |time| disk::now_ns().saturating_sub(time));
         if late >= 0 && u128::from(late.unsigned_abs()) >= stale.as_nanos() {
             return Ok(Found::Missing);
         }
-        let (value, saved_ns) = (entry.value()?, entry.info().head.facts.compute_ns);
+        let (value, saved_ns) = (found.value()?, facts.compute_ns);
         if late >= 0 {
             return Ok(Found::Stale(Stale { value, saved_ns }));
         }
-        self.count_hit(entry.key(), saved_ns, 0);
+        self.count_hit(found.head.key, saved_ns, 0);
         Ok(Found::Fresh(value))
     }
 

@@ -10,7 +10,7 @@ use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 use crate::error::Result;
 use crate::key::Key;
 use crate::store::Store;
-use crate::value::Entry;
+use crate::value::Loadable;
 
 /// What an entry weighs besides its content, and each of its maps: about what the kernel and this crate keep for them.
 /// It bounds the number of maps, too, of which a process may have some ten thousand.
@@ -35,7 +35,7 @@ const UNSEEN: u64 = u64::MAX;
 /// An entry, and when it was last seen on disk.
 #[derive(Debug)]
 pub(super) struct Held {
-    pub(super) entry: Entry,
+    pub(super) found: Loadable,
     weight: u64,
     seen: AtomicU64,
 }
@@ -75,7 +75,7 @@ impl Memory {
         if seen != UNSEEN && u128::from(now.saturating_sub(seen)) < self.trust.as_millis() {
             return Some(held);
         }
-        if store.is_still(&held.entry).unwrap_or(false) {
+        if store.is_still(&held.found).unwrap_or(false) {
             held.seen.store(now, Ordering::SeqCst);
             return Some(held);
         }
@@ -90,13 +90,13 @@ impl Memory {
 
     /// Holds an entry, its blobs in memory or mapped, unless it is too heavy, or something was forgotten since `mark`.
     /// Hands it back either way.
-    pub(super) fn hold(&self, entry: Entry, mark: u64) -> Result<Arc<Held>> {
-        let (heap, maps) = entry.footprint();
+    pub(super) fn hold(&self, found: Loadable, mark: u64) -> Result<Arc<Held>> {
+        let (heap, maps) = found.footprint();
         let weight = BASE_WEIGHT + heap + MAP_WEIGHT * maps;
         let fits = weight <= self.capacity / 2;
-        let entry = if fits { entry.into_memory()? } else { entry };
-        let key = entry.key();
-        let held = Arc::new(Held { entry, weight, seen: AtomicU64::new(UNSEEN) });
+        let found = if fits { found.into_memory()? } else { found };
+        let key = found.head.key;
+        let held = Arc::new(Held { found, weight, seen: AtomicU64::new(UNSEEN) });
         if fits {
             let now = self.now();
             self.held.insert(key, Arc::clone(&held));

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::format::counters::{CacheStats, Counters};
 use crate::key::Key;
-use crate::store::Store;
+use crate::store::{Store, forks};
 
 /// How long counts are kept in memory before they are written down.
 const INTERVAL: Duration = Duration::from_secs(5);
@@ -24,18 +24,25 @@ struct Pending {
     written: Instant,
     /// A forked child has its parent's counts, which are not its own to write down.
     process: u32,
+    forks: u32,
+}
+
+impl Pending {
+    fn new() -> Self {
+        let (process, forks) = (std::process::id(), forks());
+        Pending { counters: Counters::default(), written: Instant::now(), process, forks }
+    }
 }
 
 impl Tally {
     pub(super) fn new(store: Store) -> Self {
-        let (written, process) = (Instant::now(), std::process::id());
-        Tally { store, pending: Mutex::new(Pending { counters: Counters::default(), written, process }) }
+        Tally { store, pending: Mutex::new(Pending::new()) }
     }
 
     fn pending(&self) -> MutexGuard<'_, Pending> {
         let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
-        if pending.process != std::process::id() {
-            (pending.counters, pending.process) = (Counters::default(), std::process::id());
+        if pending.forks != forks() {
+            *pending = Pending::new();
         }
         pending
     }
@@ -55,15 +62,21 @@ impl Tally {
         }
     }
 
+    /// Whether a hit of the entry was counted a moment ago.
+    pub(super) fn has_lately(&self, key: &Key) -> bool {
+        let pending = self.pending();
+        pending.written.elapsed() < INTERVAL && pending.counters.hits.contains_key(key)
+    }
+
     pub(super) fn flush(&self) {
         self.write(self.pending());
     }
 
     fn write(&self, mut pending: MutexGuard<'_, Pending>) {
-        let counters = std::mem::take(&mut pending.counters);
-        pending.written = Instant::now();
+        let Pending { counters, process, .. } = std::mem::replace(&mut *pending, Pending::new());
         drop(pending);
-        if !self.store.add_counters(&counters) {
+        // A child that nobody told of the fork lets its own first counts go with its parent's.
+        if process == std::process::id() && !self.store.add_counters(&counters) {
             // The hits of entries are let go: there is no bound to their number.
             let kept = Counters { namespaces: counters.namespaces, ..Counters::default() };
             self.pending().counters.add(&kept);

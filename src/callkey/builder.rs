@@ -1,7 +1,7 @@
 //! Building a key part by part.
 
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 use serde::Serialize;
 
@@ -169,8 +169,7 @@ impl KeyBuilder {
         if let Some(fault) = fault {
             return Err(fault);
         }
-        let (parts, described) = (Arc::new(parts), OnceLock::new());
-        Ok(CallKey { key, namespace, function, version, parts, described })
+        Ok(CallKey { key, namespace, function, version, parts, described: OnceLock::new() })
     }
 
     /// Adds the one part of a key that has no others.

@@ -12,7 +12,7 @@ mod tests;
 #[cfg(test)]
 mod vectors;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 use serde::Serialize;
 
@@ -36,7 +36,7 @@ pub struct CallKey {
     namespace: String,
     function: Option<String>,
     version: Option<String>,
-    parts: Arc<Parts>,
+    parts: Parts,
     /// Described when somebody asks.
     described: OnceLock<Tree>,
 }

@@ -162,7 +162,7 @@ impl Root {
             Ok(Flow::Go | Flow::Half) => op(),
             Err(error) => Err(error),
         }
-        .at(step.verb.action(), self.0.path.join(step.path))
+        .at_made(step.verb.action(), || self.0.path.join(step.path))
     }
 
     fn step<T: Default>(&self, verb: Verb, rel: &Rel, op: impl FnOnce() -> io::Result<T>) -> Result<T> {
@@ -200,6 +200,12 @@ impl Root {
         let open = || open::regular_and_stat(&self.0.fd, rel.as_str(), OFlags::RDONLY, Mode::empty());
         let opened = self.step(Verb::Open, rel, || absent(open()))?;
         Ok(opened.and_then(|(file, stat)| Some((file, Stat::new(&stat)?))))
+    }
+
+    /// Opens what lies there for reading, if anything does: for who checks all that is read, and reads at places, which
+    /// what could block does not have.
+    pub(crate) fn open_unseen(&self, rel: &Rel) -> Result<Option<File>> {
+        self.step(Verb::Open, rel, || absent(open::any(&self.0.fd, rel.as_str(), OFlags::RDONLY, Mode::empty())))
     }
 
     /// Reads a whole file of at most `limit` bytes; `None` if there is none.

@@ -12,33 +12,33 @@ pub(super) fn directory(root: &OwnedFd, path: &str) -> io::Result<OwnedFd> {
     Ok(beneath(root, path, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?)
 }
 
-/// Opens a regular file beneath `root`. Never blocks, whatever lies there.
+/// Opens a file beneath `root`, of whatever kind. Never blocks.
+pub(super) fn any(root: &OwnedFd, path: &str, flags: OFlags, mode: Mode) -> io::Result<File> {
+    Ok(beneath(root, path, flags | OFlags::NONBLOCK | OFlags::NOCTTY, mode)?.into())
+}
+
+/// Opens a regular file beneath `root`.
 pub(super) fn regular(root: &OwnedFd, path: &str, flags: OFlags, mode: Mode) -> io::Result<File> {
     regular_and_stat(root, path, flags, mode).map(|(file, _)| file)
 }
 
 /// The same, with what a look at it shows.
 pub(super) fn regular_and_stat(root: &OwnedFd, path: &str, flags: OFlags, mode: Mode) -> io::Result<(File, Stat)> {
-    let fd = beneath(root, path, flags | OFlags::NONBLOCK | OFlags::NOCTTY, mode)?;
-    let stat = rustix::fs::fstat(&fd)?;
+    let file = any(root, path, flags, mode)?;
+    let stat = rustix::fs::fstat(&file)?;
     match FileType::from_raw_mode(stat.st_mode) {
-        FileType::RegularFile => Ok((File::from(fd), stat)),
+        FileType::RegularFile => Ok((file, stat)),
         _ => Err(io::Error::other("not a regular file")),
     }
 }
 
 #[cfg(target_os = "linux")]
 fn beneath(root: &OwnedFd, path: &str, flags: OFlags, mode: Mode) -> rustix::io::Result<OwnedFd> {
-    use rustix::fs::ResolveFlags;
-    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-    loop {
-        match rustix::fs::openat2(root, path, flags | OFlags::CLOEXEC, mode, resolve) {
-            // An old kernel, or a sandbox that filters the call.
-            Err(Errno::NOSYS | Errno::PERM) => return by_component(root, path, flags, mode),
-            // A rename elsewhere on the system raced the look-up: the kernel asks to try again.
-            Err(Errno::AGAIN) => {}
-            opened => return opened,
-        }
+    // A path of the store goes down alone, so without links it stays beneath.
+    match rustix::fs::openat2(root, path, flags | OFlags::CLOEXEC, mode, rustix::fs::ResolveFlags::NO_SYMLINKS) {
+        // An old kernel, or a sandbox that filters the call.
+        Err(Errno::NOSYS | Errno::PERM) => by_component(root, path, flags, mode),
+        opened => opened,
     }
 }
 

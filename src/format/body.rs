@@ -8,8 +8,8 @@ use super::decode;
 use super::tree::{ArrayIndex, Raw, Tree};
 use crate::dtype::DType;
 use crate::error::{Error, Fault};
-use crate::format::head::BlobRef;
-use crate::key::check_name;
+use crate::format::head::{BlobRef, Head};
+use crate::key::Key;
 
 /// The deepest nesting of a body.
 pub(crate) const MAX_DEPTH: usize = 64;
@@ -51,6 +51,21 @@ pub(crate) struct Origin {
     pub(crate) key: Option<Tree>,
     pub(crate) host: Option<String>,
     pub(crate) user: Option<String>,
+}
+
+/// Of a body, what loading the value takes.
+pub(crate) struct Content {
+    pub(crate) arrays: Vec<ArrayRecord>,
+    pub(crate) value: Tree,
+}
+
+impl Content {
+    /// As [`Body::parse`], but tags, metadata and origin are passed over.
+    pub(crate) fn parse(bytes: &[u8], head: &Head) -> Result<Self, Fault> {
+        let body = decode::body(bytes, false)?;
+        body.check(head)?;
+        Ok(Content { arrays: body.arrays, value: body.value })
+    }
 }
 
 /// An array as a manifest knows it.
@@ -109,23 +124,27 @@ impl Body {
     /// Encodes a body, and finds out whether a reader would take it: nesting and number of values have limits.
     pub(crate) fn encode(&self) -> Result<Vec<u8>, Fault> {
         let bytes = rmp_serde::to_vec_named(self).expect("a body holds nothing that MessagePack cannot say");
-        decode::body(&bytes)?;
+        decode::body(&bytes, true)?;
         Ok(bytes)
     }
 
-    /// Parses a body and checks it against the blobs of its head.
-    pub(crate) fn parse(bytes: &[u8], blobs: &[BlobRef]) -> Result<Self, Fault> {
-        let body = decode::body(bytes)?;
-        body.check(blobs)?;
+    /// Parses a body and checks it against its head.
+    pub(crate) fn parse(bytes: &[u8], head: &Head) -> Result<Self, Fault> {
+        let body = decode::body(bytes, true)?;
+        body.check(head)?;
         Ok(body)
     }
 
-    fn check(&self, blobs: &[BlobRef]) -> Result<(), Fault> {
-        if let Some(Err(error)) = self.name.as_deref().map(check_name) {
-            return Err(Fault::malformed("name", error.to_string()));
+    fn check(&self, head: &Head) -> Result<(), Fault> {
+        if let Some(name) = &self.name {
+            let key = Key::from_name(name).map_err(|error| Fault::malformed("name", error.to_string()))?;
+            if key != head.key {
+                let reason = format!("{name:?} is not the name that this key is made from");
+                return Err(Fault::malformed("name", reason));
+            }
         }
         check_encoding(&self.encoding).map_err(|error| Fault::malformed("encoding", error.to_string()))?;
-        self.arrays.iter().try_for_each(|array| check_array(array, blobs))?;
+        self.arrays.iter().try_for_each(|array| check_array(array, &head.blobs))?;
         if self.meta.values().any(has_arrays) {
             return Err(Fault::malformed("meta", "metadata names no arrays"));
         }

@@ -4,18 +4,20 @@
 #![expect(clippy::big_endian_bytes, reason = "MessagePack is big-endian")]
 
 use std::collections::BTreeMap;
+use std::iter;
 
 use rmp::Marker;
 
 use super::body::{ArrayRecord, Body, Data, Inline, MAX_DEPTH, MAX_ITEMS, Order, Origin};
-use super::tree::{Ext, Tag, Tree};
+use super::tree::{Ext, Tree};
 use super::wire::Wire;
 use crate::dtype::DType;
 use crate::error::Fault;
 
-/// Decodes a body that fills `bytes`. What its parts say of one another is not looked at.
-pub(super) fn body(bytes: &[u8]) -> Result<Body, Fault> {
-    let mut from = Decoder { wire: Wire::new(bytes), depth: 0, items: 0 };
+/// Decodes a body that fills `bytes`. What its parts say of one another is not looked at. Tags, metadata and origin
+/// are passed over, if they are not wanted.
+pub(super) fn body(bytes: &[u8], labels: bool) -> Result<Body, Fault> {
+    let mut from = Decoder { wire: Wire::new(bytes), depth: 0, items: 0, labels };
     let body = from.body()?;
     match from.wire.left() {
         0 => Ok(body),
@@ -26,7 +28,7 @@ pub(super) fn body(bytes: &[u8]) -> Result<Body, Fault> {
 /// Decodes a tree that fills `bytes`.
 #[cfg(test)]
 pub(crate) fn tree(bytes: &[u8]) -> Result<Tree, Fault> {
-    let mut from = Decoder { wire: Wire::new(bytes), depth: 0, items: 0 };
+    let mut from = Decoder { wire: Wire::new(bytes), depth: 0, items: 0, labels: true };
     let tree = from.tree()?;
     if from.wire.left() == 0 { Ok(tree) } else { Err(malformed("body", "bytes follow the value")) }
 }
@@ -35,9 +37,11 @@ struct Decoder<'a> {
     wire: Wire<'a>,
     depth: usize,
     items: u64,
+    labels: bool,
 }
 
 /// One MessagePack value; of a container, how much is inside.
+#[derive(Clone, Copy)]
 enum Item<'a> {
     Nil,
     Bool(bool),
@@ -72,6 +76,7 @@ impl<'a> Decoder<'a> {
             match field {
                 0 => body.name = from.optional_text("name")?,
                 1 => from.text("encoding")?.clone_into(&mut body.encoding),
+                2..=4 if !from.labels => from.skip()?,
                 2 => body.tags = from.list_of("tags", |from| from.text("tags").map(str::to_owned))?,
                 3 => body.meta = from.meta()?,
                 4 => body.origin = from.origin()?,
@@ -170,9 +175,10 @@ impl<'a> Decoder<'a> {
         }
         let mut seen = 0u32;
         self.nested(|from| {
-            for _ in 0..count {
+            for place in 0..names.len() {
                 let key = from.text(what)?;
-                let at = names.iter().position(|name| *name == key);
+                // The writer's order is tried first.
+                let at = iter::once(place).chain(0..names.len()).find(|&at| names[at] == key);
                 let at = at.ok_or_else(|| malformed(what, format!("{key:?} is no key of it")))?;
                 if seen & 1 << at != 0 {
                     return Err(malformed(what, format!("{key:?} stands there twice")));
@@ -226,7 +232,12 @@ impl<'a> Decoder<'a> {
     }
 
     fn tree(&mut self) -> Result<Tree, Fault> {
-        Ok(match self.item()? {
+        let item = self.item()?;
+        self.node(item)
+    }
+
+    fn node(&mut self, item: Item<'a>) -> Result<Tree, Fault> {
+        Ok(match item {
             Item::Nil => Tree::Nil,
             Item::Bool(value) => Tree::Bool(value),
             Item::Int(value) => Tree::Int(value),
@@ -239,19 +250,24 @@ impl<'a> Decoder<'a> {
                 Ext::Tag(tag) => return Err(malformed("value", format!("the tag {tag:?} stands where none may"))),
             },
             Item::List(count) => self.nested(|from| from.list(count))?,
-            Item::Map(count) => {
-                let pairs = self.nested(|from| (0..count).map(|_| Ok((from.tree()?, from.tree()?))).collect());
-                Tree::Map(pairs?)
-            }
+            Item::Map(count) => self.nested(|from| from.pairs(count))?,
         })
     }
 
     /// The items of a list, the first of which may be a tag.
     fn list(&mut self, count: u64) -> Result<Tree, Fault> {
-        let mut left = count;
-        let tag = if count > 0 { self.tag()? } else { None };
-        left -= u64::from(tag.is_some());
-        let items = (0..left).map(|_| self.tree()).collect::<Result<Vec<_>, _>>()?;
+        let (mut tag, mut items) = (None, Vec::new());
+        for place in 0..count {
+            let item = self.item()?;
+            if place == 0
+                && let Item::Ext(kind, payload) = item
+                && let Ext::Tag(found) = Ext::parse(kind, payload)?
+            {
+                tag = Some(found);
+            } else {
+                items.push(self.node(item)?);
+            }
+        }
         match tag {
             None => Ok(Tree::List(items)),
             Some(tag) if tag.takes(&items) => Ok(Tree::Tagged(tag, items)),
@@ -259,19 +275,26 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    /// The tag that comes next, if one does: else nothing is taken.
-    fn tag(&mut self) -> Result<Option<Tag>, Fault> {
-        let mut ahead = Decoder { wire: self.wire, depth: self.depth, items: self.items };
-        match ahead.item()? {
-            Item::Ext(kind, payload) => match Ext::parse(kind, payload)? {
-                Ext::Tag(tag) => {
-                    *self = ahead;
-                    Ok(Some(tag))
-                }
-                Ext::Node(_) => Ok(None),
-            },
-            _ => Ok(None),
+    fn pairs(&mut self, count: u64) -> Result<Tree, Fault> {
+        let mut pairs = Vec::new();
+        for _ in 0..count {
+            pairs.push((self.tree()?, self.tree()?));
         }
+        Ok(Tree::Map(pairs))
+    }
+
+    /// Passes over a value with all that is inside.
+    fn skip(&mut self) -> Result<(), Fault> {
+        let mut left = 1;
+        while left > 0 {
+            let inside = match self.item()? {
+                Item::List(count) => count,
+                Item::Map(count) => 2 * count,
+                _ => 0,
+            };
+            left = left - 1 + inside;
+        }
+        Ok(())
     }
 
     /// Goes into a container.
@@ -290,8 +313,12 @@ impl<'a> Decoder<'a> {
         if self.items > MAX_ITEMS {
             return Err(malformed("body", format!("more than {MAX_ITEMS} values")));
         }
-        let marker = Marker::from_u8(self.wire.array::<1>("marker")?[0]);
-        Ok(match marker {
+        let [byte] = self.wire.array("marker")?;
+        // Most are short text.
+        if let 0xa0..=0xbf = byte {
+            return self.utf8(u64::from(byte & 0x1f));
+        }
+        Ok(match Marker::from_u8(byte) {
             Marker::Null => Item::Nil,
             Marker::True => Item::Bool(true),
             Marker::False => Item::Bool(false),

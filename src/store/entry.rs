@@ -1,5 +1,6 @@
 //! Entries: reading manifests, and what they say.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::time::Duration;
@@ -19,12 +20,14 @@ use crate::layout;
 type File = std::fs::File;
 
 /// A manifest that was read and checked.
-pub(crate) struct Manifest {
+pub(crate) struct Manifest<B = Body> {
     pub(crate) head: Head,
-    pub(crate) body: Body,
+    pub(crate) body: B,
     pub(crate) file: File,
-    pub(crate) modified: i64,
 }
+
+/// A way of parsing a body, and of checking it against its head.
+pub(crate) type Parse<B> = fn(&[u8], &Head) -> Result<B, Fault>;
 
 /// How much of a manifest is read at once: most are shorter, and take one read.
 const FIRST_READ: usize = 2048;
@@ -32,54 +35,83 @@ const FIRST_READ: usize = 2048;
 impl Manifest {
     /// Reads and checks an entry's manifest; `None` if there is no such entry.
     pub(crate) fn read(store: &Store, key: &Key) -> Result<Option<Self>> {
+        Self::read_by(Body::parse, store, key)
+    }
+}
+
+impl<B> Manifest<B> {
+    /// The same, its body parsed in a way of the caller's.
+    pub(crate) fn read_by(parse: Parse<B>, store: &Store, key: &Key) -> Result<Option<Self>> {
         let rel = layout::entry(key);
         let path = || store.root().full(&rel);
-        let Some((file, stat)) = store.root().open_and_look(&rel)? else { return Ok(None) };
-        let mut source = Positioned::new(&file);
-        let Start { head, mut rest, ended } = read_head(&mut source, &rel, store, key)?;
+        let Some(file) = store.root().open_unseen(&rel)? else { return Ok(None) };
+        let (mut source, mut first) = (Positioned::new(&file), [0; FIRST_READ]);
+        let Start { head, rest, ended } = read_head(&mut source, &mut first, &rel, store, key)?;
+        let mut rest = Cow::Borrowed(rest);
         // One byte more than there should be, so that what follows is found.
         let missing = (head.body_len + 1).saturating_sub(rest.len() as u64);
         if !ended {
-            source.take(missing).read_to_end(&mut rest).at("read", path())?;
+            source.take(missing).read_to_end(rest.to_mut()).at_made("read", path)?;
         }
-        let checked = head.open_body(&rest).and_then(|body| Body::parse(&body, &head.blobs));
+        let checked = head.open_body(&rest).and_then(|body| parse(&body, &head));
         let body = checked.map_err(|fault| fault.at(path()))?;
-        check_name(&body, key).map_err(|fault| fault.at(path()))?;
-        Ok(Some(Manifest { head, body, file, modified: stat.modified }))
+        Ok(Some(Manifest { head, body, file }))
+    }
+}
+
+impl Manifest {
+    /// What the entry says of itself.
+    pub(crate) fn into_info(self, store: &Store) -> Result<EntryInfo> {
+        let used = store.last_used(&self.head.key, &self.file)?;
+        Ok(EntryInfo::new(self.head, self.body, used))
     }
 
     /// Reads and checks the head alone.
     pub(crate) fn read_head(store: &Store, key: &Key) -> Result<Option<Head>> {
-        Ok(Self::read_head_and_use(store, key)?.map(|(head, _)| head))
+        Ok(Self::open_head(store, key)?.map(|(head, _)| head))
     }
 
     /// Reads and checks the head, and the time of last use.
     pub(crate) fn read_head_and_use(store: &Store, key: &Key) -> Result<Option<(Head, i64)>> {
-        Ok(Self::open_head(store, key)?.map(|(head, _, modified)| (head, modified)))
+        let Some((head, file)) = Self::open_head(store, key)? else { return Ok(None) };
+        let used = store.last_used(key, &file)?;
+        Ok(Some((head, used)))
     }
 
-    /// Reads and checks the head, keeps the file open, and tells the time of last use.
-    pub(crate) fn open_head(store: &Store, key: &Key) -> Result<Option<(Head, File, i64)>> {
+    /// Reads and checks the head, and keeps the file open.
+    pub(crate) fn open_head(store: &Store, key: &Key) -> Result<Option<(Head, File)>> {
         let rel = layout::entry(key);
-        let Some((file, stat)) = store.root().open_and_look(&rel)? else { return Ok(None) };
-        let Start { head, .. } = read_head(&mut Positioned::new(&file), &rel, store, key)?;
-        Ok(Some((head, file, stat.modified)))
+        let Some(file) = store.root().open_unseen(&rel)? else { return Ok(None) };
+        let Start { head, .. } = read_head(&mut Positioned::new(&file), &mut [0; FIRST_READ], &rel, store, key)?;
+        Ok(Some((head, file)))
+    }
+}
+
+impl Store {
+    /// When an entry was last used whose manifest is open, in seconds since 1970.
+    pub(crate) fn last_used(&self, key: &Key, file: &File) -> Result<i64> {
+        Ok(self.root().look_at(file, &layout::entry(key))?.modified)
     }
 }
 
 /// A head, and what of the body came along.
-struct Start {
+struct Start<'a> {
     head: Head,
-    rest: Vec<u8>,
+    rest: &'a [u8],
     /// The file has no more.
     ended: bool,
 }
 
 /// Reads as much as the head says it has, and no more than the file holds.
-fn read_head(source: &mut Positioned<'_>, rel: &layout::Rel, store: &Store, key: &Key) -> Result<Start> {
+fn read_head<'a>(
+    source: &mut Positioned<'_>,
+    first: &'a mut [u8; FIRST_READ],
+    rel: &layout::Rel,
+    store: &Store,
+    key: &Key,
+) -> Result<Start<'a>> {
     let path = || store.root().full(rel);
-    let mut first = [0; FIRST_READ];
-    let found = source.read(&mut first).at("read", path())?;
+    let found = source.read(first).at_made("read", path)?;
     let first = &first[..found];
     let len = Head::len_from_prefix(first).map_err(|fault| fault.at(path()))?;
     let (start, rest) = first.split_at(len.min(found));
@@ -87,26 +119,16 @@ fn read_head(source: &mut Positioned<'_>, rel: &layout::Rel, store: &Store, key:
         Head::parse(start)
     } else {
         let mut bytes = start.to_vec();
-        source.take((len - start.len()) as u64).read_to_end(&mut bytes).at("read", path())?;
+        source.take((len - start.len()) as u64).read_to_end(&mut bytes).at_made("read", path)?;
         Head::parse(&bytes)
     };
-    let (head, rest) = (parsed.map_err(|fault| fault.at(path()))?, rest.to_vec());
+    let head = parsed.map_err(|fault| fault.at(path()))?;
     if head.key == *key {
         // A regular file gives less than was asked for only at its end.
         return Ok(Start { head, rest, ended: found < FIRST_READ });
     }
     let reason = format!("{key} is expected, as the file is named; found {}", head.key);
     Err(Error::Malformed { path: path(), field: "key", reason })
-}
-
-/// A name and the key made from it agree.
-fn check_name(body: &Body, key: &Key) -> Result<(), Fault> {
-    match &body.name {
-        Some(name) if Key::from_name(name).ok() != Some(*key) => {
-            Err(Fault::malformed("name", format!("{name:?} is not the name that this key is made from")))
-        }
-        _ => Ok(()),
-    }
 }
 
 /// What an entry says of one of its arrays.

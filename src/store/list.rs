@@ -70,8 +70,7 @@ impl Store {
     /// [`Error::Unsupported`](crate::Error::Unsupported) if it is of a later version.
     pub fn info<'a>(&self, address: impl Into<crate::Address<'a>>) -> Result<Option<EntryInfo>> {
         let key = address.into().key()?;
-        let manifest = Manifest::read(self, &key)?;
-        Ok(manifest.map(|found| EntryInfo::new(found.head, found.body, found.modified)))
+        Manifest::read(self, &key)?.map(|manifest| manifest.into_info(self)).transpose()
     }
 
     /// Whether an entry is there, readable, and every blob it needs as well. Does not check their content.

@@ -29,8 +29,13 @@ impl Entry {
     /// [`Error::WrongType`](crate::Error::WrongType), with the place, if the value is not a `T`; what
     /// [`StoredArray::to_array`] fails with.
     pub fn value<'a, T: Deserialize<'a>>(&'a self) -> Result<T> {
-        T::deserialize(Loader { node: self.tree(), arrays: self.stored_arrays() }).map_err(Failure::of_load::<T>)
+        value(self.tree(), self.stored_arrays())
     }
+}
+
+/// A tree with its arrays as a `T`; see [`Entry::value`].
+pub(super) fn value<'a, T: Deserialize<'a>>(tree: &'a Tree, arrays: &'a [StoredArray]) -> Result<T> {
+    T::deserialize(Loader { node: tree, arrays }).map_err(Failure::of_load::<T>)
 }
 
 /// The deserializer: a node of the tree.
