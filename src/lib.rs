@@ -62,9 +62,10 @@ mod usage;
 mod value;
 mod verify;
 
-pub use cache::{Cache, CacheOptions, IntoCallKey, Request};
-pub use callkey::{CallKey, KeyBuilder, Rounding};
+pub use cache::{Cache, CacheOptions, Flight, IntoCallKey, Lookup, Request, Trouble};
+pub use callkey::{CallKey, Encoded, Encoder, Items, KeyBuilder, Pairs, Rounding};
 pub use digest::Digest;
+pub use disk::on_wait;
 pub use doctor::{Finding, FindingStatus};
 pub use dtype::{DType, Element};
 pub use error::{Error, Result};
@@ -77,7 +78,7 @@ pub use format::settings::{Limits, Policy};
 pub use format::tree::{ArrayIndex, Tag, Tree};
 pub use gc::{GcOptions, GcPlan, GcReport};
 pub use key::{Address, Key, MAX_NAME_BYTES};
-pub use mem::{MapPolicy, MappedArray};
+pub use mem::{MapPolicy, MappedArray, MappedBytes, PrivateBytes, RawMemory};
 pub use merge::{DamagedEntry, MergeOptions, MergeReport};
 /// Keeps the results of a function in a [`Cache`]: called again with equal arguments it is not computed again, in this
 /// process or another.
@@ -137,11 +138,13 @@ pub use merge::{DamagedEntry, MergeOptions, MergeReport};
 /// is called and its value returned. One whose key cannot be made is called each time, with one warning.
 pub use ndstash_macros::cached;
 pub use store::{
-    ArrayInfo, Entries, EntryInfo, Labels, PutReport, Query, Store, StoreOptions, VerifyOnRead, after_fork_in_child,
+    ArrayInfo, Entries, EntryInfo, Expect, Labels, PutReport, Query, Store, StoreOptions, VerifyOnRead,
+    after_fork_in_child,
 };
 pub use usage::{DiskUse, Usage};
 pub use value::{
-    AnyArray, Entry, GrowingArray, ReadSeek, SealedArray, StoredArray, Value, WritableArray, Writer, array,
+    AnyArray, Entry, GrowingArray, RawArray, ReadSeek, SealedArray, SealedRaw, StoredArray, Value, WritableArray,
+    Writer, array,
 };
 pub use verify::{Problem, ProblemKind, Repair, VerifyEvent, VerifyOptions, VerifyReport};
 

@@ -12,7 +12,7 @@ use crate::format::codec::Packed;
 use crate::format::head::{BlobRef, Facts};
 use crate::key::Key;
 use crate::layout;
-use crate::store::{Blobs, Commit, EntryInfo, Expect, MAX_HELD, Manifest, Outcome, Staged, Store};
+use crate::store::{Blobs, Commit, Condition, EntryInfo, MAX_HELD, Manifest, Outcome, Staged, Store};
 
 /// How many entries are copied beside one another: so that a disk that syncs several files at once may.
 const WORKERS: usize = 4;
@@ -159,7 +159,7 @@ struct Merge<'a> {
 enum Judgement {
     Same,
     Keep,
-    Copy(Expect),
+    Copy(Condition),
 }
 
 impl Merge<'_> {
@@ -235,7 +235,7 @@ impl Merge<'_> {
             return Ok(false);
         }
         self.note(|report| {
-            *if expect == Expect::Absent { &mut report.entries_copied } else { &mut report.entries_replaced } += 1;
+            *if expect == Condition::Absent { &mut report.entries_copied } else { &mut report.entries_replaced } += 1;
             for (new, len) in copied {
                 *if new { &mut report.blobs_copied } else { &mut report.blobs_shared } += 1;
                 *if new { &mut report.bytes_copied } else { &mut report.bytes_shared } += len;
@@ -245,7 +245,7 @@ impl Merge<'_> {
     }
 
     fn judge(&self, info: &EntryInfo) -> Result<Judgement> {
-        let Some(ours) = Manifest::read(self.into, &info.key())? else { return Ok(Judgement::Copy(Expect::Absent)) };
+        let Some(ours) = Manifest::read(self.into, &info.key())? else { return Ok(Judgement::Copy(Condition::Absent)) };
         // To whoever gets an entry that lacks a blob there is none.
         let whole = self.into.is_whole(&ours.head)?;
         Ok(
@@ -255,7 +255,7 @@ impl Merge<'_> {
             {
                 Judgement::Same
             } else if self.options.replace || !whole {
-                Judgement::Copy(Expect::Same(ours.head.id))
+                Judgement::Copy(Condition::Same(ours.head.id))
             } else {
                 Judgement::Keep
             },
@@ -280,7 +280,7 @@ impl Merge<'_> {
     }
 
     /// Publishes the entry here with all that it says of itself.
-    fn write_as_it_was(&self, info: &EntryInfo, staged: Vec<Staged>, expect: Expect) -> Result<Outcome> {
+    fn write_as_it_was(&self, info: &EntryInfo, staged: Vec<Staged>, expect: Condition) -> Result<Outcome> {
         let key = info.key();
         let body = Store::encode(&info.body, &key)?;
         let new: u64 = staged.iter().filter(|staged| staged.is_new()).map(|staged| staged.blob.len).sum();

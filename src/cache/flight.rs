@@ -1,6 +1,7 @@
 //! Single flight: whoever computes the value of a key holds its lock; the others wait for the value.
 
 use std::cell::RefCell;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use crate::disk::{ExclusiveGuard, FileId};
@@ -19,15 +20,24 @@ const NESTED_WAIT: Duration = Duration::from_secs(600);
 const WORKER_WAIT: Duration = Duration::from_secs(1);
 
 thread_local! {
-    /// The flights this thread holds, of all stores: two handles of one store must not wait for one another.
-    static HELD: RefCell<Vec<(FileId, Key)>> = const { RefCell::new(Vec::new()) };
+    /// The flights this thread has taken, of all stores: two handles of one store must not wait for one another. Those
+    /// whose ticket is gone were released.
+    static TAKEN: RefCell<Vec<(FileId, Key, Weak<()>)>> = const { RefCell::new(Vec::new()) };
 }
 
-/// The right to compute the value of a key, until dropped. It ends with its holder, however that ends.
+/// The right to compute the value of a key, until dropped, over all threads and processes; from
+/// [`Cache::flight`](crate::Cache::flight). It ends with its process, however that ends.
+///
+/// It may be dropped in any thread. Until then it counts as held by the thread that took it: asked for the same key
+/// again, that thread gets `None` instead of waiting for itself, and for others it waits ten minutes at most (in a
+/// worker of a thread pool a second), since two that hold one each and want the other's would wait for ever. A task that
+/// goes on in other threads, or shares one with other tasks, [detaches](Self::detach) its flight.
 #[derive(Debug)]
-pub(super) struct Flight {
+pub struct Flight {
     store: Store,
-    key: (FileId, Key),
+    key: Key,
+    /// What the thread that took it knows it by.
+    ticket: Option<Arc<()>>,
     lock: ExclusiveGuard,
     process: u32,
 }
@@ -42,8 +52,11 @@ impl Flight {
         if store.is_read_only() {
             return Ok(None);
         }
-        let id = (store.root().id()?, key);
-        let (nested, own) = HELD.with_borrow(|held| (!held.is_empty(), held.contains(&id)));
+        let id = store.root().id()?;
+        let (nested, own) = TAKEN.with_borrow_mut(|taken| {
+            taken.retain(|(_, _, ticket)| ticket.strong_count() > 0);
+            (!taken.is_empty(), taken.iter().any(|(of, other, _)| (*of, *other) == (id, key)))
+        });
         if own {
             return Ok(None);
         }
@@ -53,18 +66,25 @@ impl Flight {
             false => wait,
         };
         let lock = store.root().lock_exclusive(&layout::flight(&key), wait)?;
-        HELD.with_borrow_mut(|held| held.push(id));
-        Ok(Some(Flight { store: store.clone(), key: id, lock, process: std::process::id() }))
+        let ticket = Arc::new(());
+        TAKEN.with_borrow_mut(|taken| taken.push((id, key, Arc::downgrade(&ticket))));
+        Ok(Some(Flight { store: store.clone(), key, ticket: Some(ticket), lock, process: std::process::id() }))
+    }
+
+    /// Makes it belong to no thread: who asks for the key in the thread that took it waits like any other, and nothing
+    /// tells any more whether that waits for itself.
+    pub fn detach(&mut self) {
+        self.ticket = None;
     }
 }
 
 impl Drop for Flight {
     fn drop(&mut self) {
+        self.detach();
         // Whoever has opened the file meanwhile finds, once it has the lock, that the name leads elsewhere, and starts
         // over. A file that stays behind is in nobody's way. In a forked child the lock is still the parent's.
         if self.process == std::process::id() {
-            drop(self.store.root().unlink(&layout::flight(&self.key.1), &self.lock));
+            drop(self.store.root().unlink(&layout::flight(&self.key), &self.lock));
         }
-        HELD.with_borrow_mut(|held| held.retain(|other| *other != self.key));
     }
 }

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
+use super::pieces::{Lateness, lateness};
 use super::{Cache, Trouble};
 use crate::callkey::CallKey;
-use crate::disk;
 use crate::error::{Error, Result};
 use crate::key::Key;
 use crate::value::Loadable;
@@ -32,7 +32,7 @@ impl Cache {
     ///
     /// # Errors
     /// Whatever is wrong with the entry; nothing is counted then.
-    pub(super) fn look<T: DeserializeOwned>(&self, key: Key, stale: Duration) -> Result<Found<T>> {
+    pub(super) fn look_up<T: DeserializeOwned>(&self, key: Key, stale: Duration) -> Result<Found<T>> {
         let Some(memory) = &self.shared.memory else {
             let found = self.store().loadable(&key, self.shared.tally.has_lately(&key))?;
             return found.map_or(Ok(Found::Missing), |found| self.take(&found, stale));
@@ -49,7 +49,7 @@ impl Cache {
 
     /// The same for who computes: nothing is wrong enough to be an error.
     pub(super) fn find_value<T: DeserializeOwned>(&self, call: &CallKey, stale: Duration) -> Found<T> {
-        self.look(call.key(), stale).unwrap_or_else(|error| {
+        self.look_up(call.key(), stale).unwrap_or_else(|error| {
             self.note_unusable(call, &error);
             Found::Unusable
         })
@@ -57,7 +57,7 @@ impl Cache {
 
     /// Looks once more, under the key's lock or after waiting for it. What is found unusable again is not counted again.
     pub(super) fn find_again<T: DeserializeOwned>(&self, call: &CallKey, told: bool) -> Option<T> {
-        match self.look(call.key(), Duration::ZERO) {
+        match self.look_up(call.key(), Duration::ZERO) {
             Ok(Found::Fresh(value)) => return Some(value),
             Err(error) if !told => self.note_unusable(call, &error),
             _ => {}
@@ -74,12 +74,12 @@ impl Cache {
 
     fn take<T: DeserializeOwned>(&self, found: &Loadable, stale: Duration) -> Result<Found<T>> {
         let facts = &found.head.facts;
-        let late = facts.expires.map_or(-1, |time| disk::now_ns().saturating_sub(time));
-        if late >= 0 && u128::from(late.unsigned_abs()) >= stale.as_nanos() {
+        let late = lateness(facts.expires, stale);
+        if late == Lateness::Over {
             return Ok(Found::Missing);
         }
         let (value, saved_ns) = (found.value()?, facts.compute_ns);
-        if late >= 0 {
+        if late == Lateness::Stale {
             return Ok(Found::Stale(Stale { value, saved_ns }));
         }
         self.count_hit(found.head.key, saved_ns, 0);
@@ -92,7 +92,7 @@ impl Cache {
         stale.value
     }
 
-    fn count_hit(&self, key: Key, saved_ns: u64, stale: u64) {
+    pub(super) fn count_hit(&self, key: Key, saved_ns: u64, stale: u64) {
         self.count(Some(key), |stats| {
             stats.hits += 1;
             stats.stale += stale;

@@ -8,6 +8,7 @@ mod flight;
 mod lookup;
 mod memory;
 mod options;
+mod pieces;
 mod request;
 mod tally;
 
@@ -24,8 +25,10 @@ use crate::disk;
 use crate::error::{Error, Result};
 use crate::format::counters::CacheStats;
 use crate::store::{EntryInfo, Labels, PutReport, Query, Store};
+pub use flight::Flight;
 use memory::Memory;
 pub use options::CacheOptions;
+pub use pieces::Lookup;
 pub use request::Request;
 use tally::Tally;
 
@@ -311,10 +314,14 @@ impl Cache {
         self.shared.tally.count(&self.namespace, hit, count);
     }
 
-    /// Says once, loudly, that something did not work; after that, quietly.
     fn warn(&self, what: Trouble, function: Option<&str>, error: &Error) {
-        let (store, namespace) = (self.store().path().display(), &self.namespace);
         let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+        self.tell(what, function, error, &cause);
+    }
+
+    /// Says once, loudly, that something did not work; after that, quietly.
+    fn tell(&self, what: Trouble, function: Option<&str>, error: &dyn fmt::Display, cause: &str) {
+        let (store, namespace) = (self.store().path().display(), &self.namespace);
         if self.shared.warnings.is_first(what) {
             tracing::warn!(%store, %namespace, function, %error, cause, "{}; further ones are logged at debug level", what.text());
         } else {
@@ -331,12 +338,17 @@ impl fmt::Debug for Cache {
 }
 
 /// What can go wrong without failing a computation.
-#[derive(Clone, Copy, Debug)]
-enum Trouble {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// A key could not be made.
     Key,
+    /// A stored value could not be used.
     Load,
+    /// A value could not be stored.
     Store,
+    /// A computation could not be locked.
     Lock,
+    /// A value was larger than the store's limit.
     Refused,
 }
 

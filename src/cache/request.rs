@@ -12,7 +12,6 @@ use super::lookup::Found;
 use super::{Cache, Trouble, after_now};
 use crate::callkey::CallKey;
 use crate::error::{Error, Result};
-use crate::format::body::Origin;
 use crate::store::PutReport;
 
 /// A condition on a value, or something made of it.
@@ -146,7 +145,7 @@ impl<'a, T: DeserializeOwned + 'a> Request<'a, T> {
         if !self.cache.is_enabled() {
             return Ok(None);
         }
-        match self.cache.look(key.key(), self.options.stale) {
+        match self.cache.look_up(key.key(), self.options.stale) {
             Ok(Found::Fresh(value)) => return Ok(Some(value)),
             Ok(Found::Stale(stale)) => return Ok(Some(self.cache.hand_out(key.key(), stale))),
             Ok(Found::Missing | Found::Unusable) => {}
@@ -290,30 +289,18 @@ impl Cache {
         time: Option<Duration>,
         options: &Options<'_, T>,
     ) -> Result<PutReport> {
-        let mut writer = self.store().writer();
+        let mut writer = self.writer(key);
         for tag in &options.tags {
             writer.tag(tag);
         }
         for (name, value) in &options.meta {
             writer.meta(name, value.clone());
         }
-        writer.pin(options.pinned).compute_time(time.unwrap_or_default()).origin(Origin {
-            namespace: key.namespace().to_owned(),
-            function: key.function().map(str::to_owned),
-            version: key.version().map(str::to_owned),
-            key: Some(key.parts().clone()),
-            host: self.shared.host.clone(),
-            user: self.shared.user.clone(),
-        });
+        writer.pin(options.pinned).compute_time(time.unwrap_or_default());
         let tree = writer.value(value)?;
         writer.expires(options.expires.as_ref().and_then(|time| time(value)).map(after_now));
-        let report = writer.put(key.key(), tree);
-        self.drop_from_memory(&key.key());
-        let report = report?;
-        self.count(None, |stats| {
-            stats.new_bytes += report.new_bytes;
-            stats.shared_bytes += report.shared_bytes;
-        });
+        let report = writer.put(key.key(), tree).inspect_err(|_| self.drop_from_memory(&key.key()))?;
+        self.stored(&report);
         Ok(report)
     }
 }

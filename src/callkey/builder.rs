@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use serde::Serialize;
 
-use super::encode::{Flaw, How, encode};
+use super::encode::{How, encode};
 use super::{CallKey, Rounding, file};
 use crate::digest::{Digest, Domain, domain};
 use crate::error::{Error, Result};
@@ -49,6 +49,12 @@ impl Parts {
 
     pub(super) fn len(&self) -> usize {
         self.0.len()
+    }
+
+    /// Whether the one that has no name has company in the key.
+    fn are_mixed(&self) -> bool {
+        let mut counted = self.iter().filter(|(_, part)| !part.ignored);
+        counted.next().is_some_and(|(name, _)| name == UNNAMED) && counted.next().is_some()
     }
 }
 
@@ -118,23 +124,20 @@ impl KeyBuilder {
 
     /// Adds an argument, or anything else that the result depends on.
     pub fn arg<T: Serialize + ?Sized>(self, name: &str, value: &T) -> Self {
-        self.encoded(name, value, How::PLAIN)
+        self.serialized(name, value, How::PLAIN)
     }
 
     /// Adds an argument whose floats are rounded first.
     pub fn rounded<T: Serialize + ?Sized>(self, name: &str, value: &T, rounding: Rounding) -> Self {
-        self.encoded(name, value, How::rounded(rounding))
+        self.serialized(name, value, How::of(Some(rounding)))
     }
 
     /// Notes an argument that the result does not depend on: shown to people, and no part of the key. Arrays are not
     /// hashed, and a value that cannot be encoded is left out.
     pub fn ignored<T: Serialize + ?Sized>(self, name: &str, value: &T) -> Self {
         let mut encoding = Canonical::new();
-        if encode(value, How::SHOWN_ONLY, &mut encoding).is_err() {
-            encoding = Canonical::new();
-            encoding.nil();
-        }
-        self.named(name, Part { encoding, path: None, ignored: true })
+        let encoded = encode(value, How::SHOWN_ONLY, &mut encoding);
+        self.shown(name, encoded.ok().map(|()| (encoding, None)))
     }
 
     /// Adds the content of a file, which is read and hashed on all cores. Its path and its times do not count.
@@ -163,7 +166,10 @@ impl KeyBuilder {
     /// The first error of any step: [`Error::Invalid`] for a namespace or name that cannot be, for a name that was given
     /// twice, and for a value that has no encoding (its own `Serialize` refuses, it has equal keys, or is nested more
     /// than 128 deep); [`Error::Io`] for a file that cannot be read.
-    pub fn finish(self) -> Result<CallKey> {
+    pub fn finish(mut self) -> Result<CallKey> {
+        if self.parts.are_mixed() {
+            self.refuse(UNNAMED, "a part without a name is the only one");
+        }
         let key = self.key();
         let KeyBuilder { namespace, function, version, parts, fault } = self;
         if let Some(fault) = fault {
@@ -176,30 +182,55 @@ impl KeyBuilder {
     pub(super) fn unnamed<T: Serialize + ?Sized>(mut self, value: &T) -> Self {
         let mut encoding = Canonical::new();
         match encode(value, How::PLAIN, &mut encoding) {
-            Ok(()) => drop(self.parts.insert(UNNAMED, Part { encoding, path: None, ignored: false })),
-            Err(flaw) => self.refuse("value", flaw),
-        }
-        self
-    }
-
-    fn encoded<T: Serialize + ?Sized>(mut self, name: &str, value: &T, how: How) -> Self {
-        if self.fault.is_some() {
-            return self;
-        }
-        let mut encoding = Canonical::new();
-        match encode(value, how, &mut encoding) {
-            Ok(()) => self.named(name, Part { encoding, path: None, ignored: false }),
+            Ok(()) => self.alone(encoding, None),
             Err(flaw) => {
-                self.refuse(name, flaw);
+                self.fault.get_or_insert(flaw.of_part("value"));
                 self
             }
         }
     }
 
+    fn serialized<T: Serialize + ?Sized>(mut self, name: &str, value: &T, how: How) -> Self {
+        if self.fault.is_some() {
+            return self;
+        }
+        let mut encoding = Canonical::new();
+        match encode(value, how, &mut encoding) {
+            Ok(()) => self.part(name, encoding, None),
+            Err(flaw) => {
+                self.fault = Some(flaw.of_part(name));
+                self
+            }
+        }
+    }
+
+    /// Adds a part that is encoded; with its path, if it is a file.
+    pub(super) fn part(self, name: &str, encoding: Canonical, path: Option<String>) -> Self {
+        self.named(name, Part { encoding, path, ignored: false })
+    }
+
+    /// Adds the one part of a key that has no others.
+    pub(super) fn alone(mut self, encoding: Canonical, path: Option<String>) -> Self {
+        if !self.parts.insert(UNNAMED, Part { encoding, path, ignored: false }) {
+            self.refuse(UNNAMED, "a part is given once");
+        }
+        self
+    }
+
+    /// Adds a part that is shown, and no part of the key; as nothing, if it could not be encoded.
+    pub(super) fn shown(self, name: &str, encoded: Option<(Canonical, Option<String>)>) -> Self {
+        let (encoding, path) = encoded.unwrap_or_else(|| {
+            let mut nothing = Canonical::new();
+            nothing.nil();
+            (nothing, None)
+        });
+        self.named(name, Part { encoding, path, ignored: true })
+    }
+
     fn content(self, name: &str, content: &Digest, path: Option<String>) -> Self {
         let mut encoding = Canonical::new();
         encoding.file(content);
-        self.named(name, Part { encoding, path, ignored: false })
+        self.part(name, encoding, path)
     }
 
     fn named(mut self, name: &str, part: Part) -> Self {
@@ -212,7 +243,7 @@ impl KeyBuilder {
         } else {
             return self;
         };
-        self.fault.get_or_insert(Error::Invalid { what: "key part", given: name.to_owned(), reason });
+        self.refuse(name, reason);
         self
     }
 
@@ -223,10 +254,8 @@ impl KeyBuilder {
         self
     }
 
-    fn refuse(&mut self, name: &str, flaw: Flaw) {
-        let reason = flaw.reason();
-        let given = if let Flaw::Refused(refusal) = flaw { format!("{name}: {refusal}") } else { name.to_owned() };
-        self.fault.get_or_insert(Error::Invalid { what: "key part", given, reason });
+    fn refuse(&mut self, name: &str, reason: &'static str) {
+        self.fault.get_or_insert(Error::Invalid { what: "key part", given: name.to_owned(), reason });
     }
 
     fn key(&self) -> Key {

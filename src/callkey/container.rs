@@ -14,7 +14,13 @@ enum Kind {
     Complex(DType),
 }
 
+/// Whether the order of what is inside does not count, and nothing of it is rounded.
+fn is_set(kind: Container) -> bool {
+    matches!(kind, Container::Set | Container::FrozenSet)
+}
+
 /// A container that is being filled. Its items stand in the encoding as they come; the end puts them in order.
+#[derive(Debug)]
 pub(super) struct Inside<'a> {
     out: &'a mut Canonical,
     how: How,
@@ -31,7 +37,7 @@ pub(super) struct Inside<'a> {
 impl<'a> Inside<'a> {
     pub(super) fn new(out: &'a mut Canonical, how: How, kind: Container) -> Self {
         let at = out.begin(kind);
-        let how = if kind == Container::Set { how.as_key() } else { how.inside() };
+        let how = if is_set(kind) { how.as_key() } else { how.inside() };
         Inside { out, how, whole: None, kind: Kind::Container(kind), at, count: 0, pieces: Vec::new() }
     }
 
@@ -40,34 +46,47 @@ impl<'a> Inside<'a> {
         Inside { out, how: how.bare(), whole: how.rounding(), kind, at, count: 0, pieces: Vec::new() }
     }
 
-    fn item<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Flaw> {
-        let start = self.out.len();
-        encode(value, self.how, self.out)?;
+    /// Adds an item, which `append` appends as it is told to.
+    pub(super) fn item<E>(&mut self, append: impl FnOnce(&mut Canonical, How) -> Result<(), E>) -> Result<(), E> {
+        let piece = self.piece(self.how, append)?;
         self.count += 1;
-        if self.kind == Kind::Container(Container::Set) {
-            let end = self.out.len();
-            self.pieces.push(Piece { start, key_end: end, end });
+        if matches!(self.kind, Kind::Container(kind) if is_set(kind)) {
+            self.pieces.push(piece);
         }
         Ok(())
     }
 
-    fn key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Flaw> {
+    /// Adds the key of a pair, whose value comes next.
+    pub(super) fn key<E>(&mut self, append: impl FnOnce(&mut Canonical, How) -> Result<(), E>) -> Result<(), E> {
+        let piece = self.piece(self.how.as_key(), append)?;
+        self.pieces.push(piece);
+        Ok(())
+    }
+
+    /// Adds the value of a pair, whose key came before; takes the key back if that fails.
+    pub(super) fn value<E>(&mut self, append: impl FnOnce(&mut Canonical, How) -> Result<(), E>) -> Result<(), E> {
+        let added = self.piece(self.how, append);
+        if let (Some(pair), Ok(value)) = (self.pieces.last_mut(), &added) {
+            pair.end = value.end;
+        } else if let Some(pair) = self.pieces.pop() {
+            self.out.truncate(pair.start);
+        }
+        added.map(drop)
+    }
+
+    /// Appends a value; nothing is appended if that fails.
+    fn piece<E>(&mut self, how: How, append: impl FnOnce(&mut Canonical, How) -> Result<(), E>) -> Result<Piece, E> {
         let start = self.out.len();
-        encode(key, self.how.as_key(), self.out)?;
-        let end = self.out.len();
-        self.pieces.push(Piece { start, key_end: end, end });
-        Ok(())
-    }
-
-    fn value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Flaw> {
-        encode(value, self.how, self.out)?;
-        if let Some(piece) = self.pieces.last_mut() {
-            piece.end = self.out.len();
+        match append(self.out, how) {
+            Ok(()) => Ok(Piece { start, key_end: self.out.len(), end: self.out.len() }),
+            Err(error) => {
+                self.out.truncate(start);
+                Err(error)
+            }
         }
-        Ok(())
     }
 
-    fn finish(self) -> Result<(), Flaw> {
+    pub(super) fn finish(self) -> Result<(), Flaw> {
         match self.kind {
             Kind::Container(Container::List | Container::Tuple) => self.out.end(self.at, self.count),
             Kind::Container(_) => self.out.end_sorted(self.at, self.pieces)?,
@@ -99,7 +118,7 @@ impl ser::SerializeSeq for Inside<'_> {
     type Error = Flaw;
 
     fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Flaw> {
-        self.item(value)
+        self.item(|out, how| encode(value, how, out))
     }
 
     fn end(self) -> Result<(), Flaw> {
@@ -112,7 +131,7 @@ impl ser::SerializeTuple for Inside<'_> {
     type Error = Flaw;
 
     fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Flaw> {
-        self.item(value)
+        self.item(|out, how| encode(value, how, out))
     }
 
     fn end(self) -> Result<(), Flaw> {
@@ -125,7 +144,7 @@ impl ser::SerializeTupleStruct for Inside<'_> {
     type Error = Flaw;
 
     fn serialize_field<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Flaw> {
-        self.item(value)
+        self.item(|out, how| encode(value, how, out))
     }
 
     fn end(self) -> Result<(), Flaw> {
@@ -138,7 +157,7 @@ impl ser::SerializeTupleVariant for Inside<'_> {
     type Error = Flaw;
 
     fn serialize_field<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Flaw> {
-        self.item(value)
+        self.item(|out, how| encode(value, how, out))
     }
 
     fn end(self) -> Result<(), Flaw> {
@@ -151,11 +170,11 @@ impl ser::SerializeMap for Inside<'_> {
     type Error = Flaw;
 
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Flaw> {
-        self.key(key)
+        self.key(|out, how| encode(key, how, out))
     }
 
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Flaw> {
-        self.value(value)
+        self.value(|out, how| encode(value, how, out))
     }
 
     fn end(self) -> Result<(), Flaw> {
@@ -168,8 +187,8 @@ impl ser::SerializeStruct for Inside<'_> {
     type Error = Flaw;
 
     fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), Flaw> {
-        self.key(name)?;
-        self.value(value)
+        self.key(|out, how| encode(name, how, out))?;
+        self.value(|out, how| encode(value, how, out))
     }
 
     fn end(self) -> Result<(), Flaw> {
@@ -182,8 +201,8 @@ impl ser::SerializeStructVariant for Inside<'_> {
     type Error = Flaw;
 
     fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), Flaw> {
-        self.key(name)?;
-        self.value(value)
+        self.key(|out, how| encode(name, how, out))?;
+        self.value(|out, how| encode(value, how, out))
     }
 
     fn end(self) -> Result<(), Flaw> {

@@ -8,8 +8,9 @@ use serde::ser::{self, Serialize, Serializer};
 use super::container::Inside;
 use super::{Rounding, elements};
 use crate::dtype::DType;
+use crate::error::Error;
 use crate::format::canonical::{Canonical, Container, Content, EqualKeys};
-use crate::mem::recognise;
+use crate::mem::{Elements, recognise};
 
 /// How deep values may hold each other.
 const MAX_DEPTH: u16 = 128;
@@ -24,12 +25,19 @@ pub(super) enum Flaw {
 }
 
 impl Flaw {
-    pub(super) fn reason(&self) -> &'static str {
+    fn reason(&self) -> &'static str {
         match self {
             Flaw::EqualKeys => "two of its keys or items are equal",
             Flaw::TooDeep => "values hold each other at most 128 deep",
             Flaw::Refused(_) => "it does not let itself be serialised",
         }
+    }
+
+    /// The error that tells it of a part of a key.
+    pub(super) fn of_part(self, name: &str) -> Error {
+        let reason = self.reason();
+        let given = if let Flaw::Refused(refusal) = self { format!("{name}: {refusal}") } else { name.to_owned() };
+        Error::Invalid { what: "key part", given, reason }
     }
 }
 
@@ -71,8 +79,8 @@ impl How {
     pub(super) const PLAIN: How = How { rounding: None, shown_only: false, bare: false, depth: 0 };
     pub(super) const SHOWN_ONLY: How = How { shown_only: true, ..Self::PLAIN };
 
-    pub(super) fn rounded(rounding: Rounding) -> Self {
-        How { rounding: Some(rounding), ..Self::PLAIN }
+    pub(super) fn of(rounding: Option<Rounding>) -> Self {
+        How { rounding, ..Self::PLAIN }
     }
 
     /// For what a value holds.
@@ -93,7 +101,8 @@ impl How {
         How { bare: true, rounding: None, ..self }
     }
 
-    fn deeper(self) -> Result<Self, Flaw> {
+    /// For a value, which lies deeper than what holds it.
+    pub(super) fn deeper(self) -> Result<Self, Flaw> {
         if self.depth < MAX_DEPTH { Ok(How { depth: self.depth + 1, ..self }) } else { Err(Flaw::TooDeep) }
     }
 }
@@ -102,11 +111,28 @@ impl How {
 pub(super) fn encode<T: Serialize + ?Sized>(value: &T, how: How, out: &mut Canonical) -> Result<(), Flaw> {
     let how = how.deeper()?;
     match recognise(value) {
-        Some(found) if how.shown_only => out.text(&format!("{} array of shape {:?}", found.dtype, found.shape)),
-        Some(found) => elements::encode(&found, how.inside().rounding, out),
+        Some(found) => array(&found, how, out),
         None => return value.serialize(Encoder { out, how, hint: Hint::of::<T>() }),
     }
     Ok(())
+}
+
+/// Appends an array.
+pub(super) fn array(found: &Elements<'_>, how: How, out: &mut Canonical) {
+    if how.shown_only {
+        out.text(&format!("{} array of shape {:?}", found.dtype, found.shape));
+    } else {
+        elements::encode(found, how.inside().rounding, out);
+    }
+}
+
+/// Appends a byte string of this length.
+pub(super) fn bytes<'a>(len: usize, content: impl FnOnce() -> Content<'a>, how: How, out: &mut Canonical) {
+    if how.shown_only {
+        out.text(&format!("{len} bytes"));
+    } else {
+        out.bytes(content());
+    }
 }
 
 /// What serde does not tell of a type, and its name does.
@@ -263,11 +289,7 @@ impl<'a> Serializer for Encoder<'a> {
     }
 
     fn serialize_bytes(self, value: &[u8]) -> Result<(), Flaw> {
-        if self.how.shown_only {
-            self.out.text(&format!("{} bytes", value.len()));
-        } else {
-            self.out.bytes(Content::of(value));
-        }
+        bytes(value.len(), || Content::of(value), self.how, self.out);
         Ok(())
     }
 

@@ -11,6 +11,16 @@ use crate::threads;
 /// How many bytes are read at a time.
 const PIECE: u64 = 8 << 20;
 
+impl Digest {
+    /// The digest of a file's content, which is read and hashed on all cores. At most 16 MiB of it are in memory.
+    ///
+    /// # Errors
+    /// [`Error::Io`](crate::Error::Io) if it is no regular file, or cannot be read.
+    pub fn of_file(path: impl AsRef<Path>) -> Result<Self> {
+        digest(path.as_ref())
+    }
+}
+
 /// Hashes a file on every core, while its next piece is read. At most two pieces are in memory.
 pub(super) fn digest(path: &Path) -> Result<Digest> {
     let file = disk::open_given(path)?;

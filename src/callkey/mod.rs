@@ -5,6 +5,7 @@ mod container;
 mod describe;
 mod elements;
 mod encode;
+mod encoder;
 mod file;
 mod round;
 #[cfg(test)]
@@ -19,6 +20,7 @@ use serde::Serialize;
 pub use builder::KeyBuilder;
 use builder::Parts;
 pub(crate) use builder::check_namespace;
+pub use encoder::{Encoded, Encoder, Items, Pairs};
 pub use round::Rounding;
 
 use crate::error::Result;
@@ -60,6 +62,16 @@ impl CallKey {
         KeyBuilder::new(namespace).unnamed(value).finish()
     }
 
+    /// A key that is known, and not what it was made of.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`](crate::Error::Invalid) if the namespace cannot be one.
+    pub fn bare(namespace: &str, key: Key) -> Result<Self> {
+        check_namespace(namespace)?;
+        let (namespace, parts, described) = (namespace.to_owned(), Parts::default(), OnceLock::from(Tree::Nil));
+        Ok(CallKey { key, namespace, function: None, version: None, parts, described })
+    }
+
     /// The key itself.
     pub fn key(&self) -> Key {
         self.key
@@ -82,6 +94,7 @@ impl CallKey {
 
     /// What the key was made of, for people: a map from the name of each part to its value, with large arrays, texts and
     /// containers cut, and ignored parts in a map of their own under the name `(ignored)`. At most about 4 KiB.
+    /// [`Tree::Nil`] of a key that was [known](Self::bare).
     pub fn parts(&self) -> &Tree {
         self.described.get_or_init(|| describe::parts(&self.parts))
     }

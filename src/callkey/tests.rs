@@ -23,7 +23,7 @@ fn of<T: Serialize + ?Sized>(value: &T) -> Canonical {
 
 fn rounded<T: Serialize + ?Sized>(value: &T, rounding: Rounding) -> Canonical {
     let mut out = Canonical::new();
-    encode(value, How::rounded(rounding), &mut out).unwrap();
+    encode(value, How::of(Some(rounding)), &mut out).unwrap();
     out
 }
 

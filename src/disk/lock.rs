@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use fs2::FileExt;
@@ -18,6 +19,18 @@ const PAUSE: (Duration, Duration) = (Duration::from_micros(20), Duration::from_m
 
 /// How long a lock that is held for a few system calls is waited for.
 const SHORT_WAIT: Duration = Duration::from_millis(500);
+
+/// How often who waits for a lock asks whether to give up.
+const ASK: Duration = Duration::from_millis(50);
+
+static GIVES_UP: OnceLock<fn() -> bool> = OnceLock::new();
+
+/// Has every wait for a lock, of all stores of this process, call `poll` about every 50 ms, on the thread that waits. If
+/// it says `true` the wait ends at once, as if its time were over: with [`Error::Busy`]. For programs that handle signals
+/// themselves; the first call counts.
+pub fn on_wait(poll: fn() -> bool) {
+    GIVES_UP.get_or_init(|| poll);
+}
 
 /// How a lock is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,13 +110,18 @@ impl Root {
     /// Takes a lock, trying again with growing pauses until `wait` is over.
     fn lock(&self, rel: &Rel, mode: LockMode, wait: Duration) -> Result<Held> {
         let start = Instant::now();
-        let mut pause = PAUSE.0;
+        let (mut pause, mut ask) = (PAUSE.0, ASK);
         loop {
             if let Some(held) = self.try_lock(rel, mode)? {
                 return Ok(held);
             }
             let waited = start.elapsed();
-            if waited >= wait {
+            let mut over = waited >= wait;
+            if waited >= ask {
+                ask = waited + ASK;
+                over |= GIVES_UP.get().is_some_and(|poll| poll());
+            }
+            if over {
                 let waited_ms = u64::try_from(waited.as_millis()).unwrap_or(u64::MAX);
                 return Err(Error::Busy { path: self.full(rel), mode: mode.name(), waited_ms });
             }

@@ -11,6 +11,7 @@ mod host;
 mod inherited;
 mod lock;
 mod open;
+mod owner;
 mod positioned;
 mod private;
 mod scan;
@@ -29,7 +30,9 @@ use rustix::io::Errno;
 pub(crate) use given::open_given;
 pub(crate) use host::{available_space, boot_id, host_name, now_ns, random_bits, untrusted_file_system, user_name};
 pub(crate) use inherited::{for_each_lock, null_device, redirect};
+pub use lock::on_wait;
 pub(crate) use lock::{ExclusiveGuard, SharedGuard};
+pub(crate) use owner::Owner;
 pub(crate) use positioned::{Positioned, WriterAt, copy_range};
 pub(crate) use private::{Linked, PrivateDir, PrivateFile, SealedFile, Time, remove_dead_private_dirs};
 pub(crate) use scan::tree_bytes;
@@ -73,6 +76,7 @@ pub(crate) struct Stat {
     pub(crate) modified: i64,
     /// Mode and time are those that publishing a blob sets.
     pub(crate) as_published: bool,
+    pub(crate) owner: Owner,
 }
 
 impl Stat {
@@ -92,6 +96,7 @@ impl Stat {
             as_published: u32::from(stat.st_mode) & 0o7777 == PUBLISHED_MODE
                 && stat.st_mtime as i64 == PUBLISHED_TIME
                 && stat.st_mtime_nsec as i64 == 0,
+            owner: Owner::new(stat),
         })
     }
 }
@@ -130,7 +135,7 @@ impl Root {
 
     /// The full path, for messages only.
     pub(crate) fn full(&self, rel: &Rel) -> PathBuf {
-        self.0.path.join(rel.as_str())
+        if rel.as_str().is_empty() { self.0.path.clone() } else { self.0.path.join(rel.as_str()) }
     }
 
     /// What tells the store's directory from every other.

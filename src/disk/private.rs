@@ -121,6 +121,15 @@ struct OwnName {
     gone: bool,
 }
 
+impl OwnName {
+    /// Opens the file for reading.
+    fn open(&self) -> Result<File> {
+        let root = &self.dir.root;
+        let gone = || io::Error::new(io::ErrorKind::NotFound, "somebody has removed the private file");
+        root.open_file(&self.rel)?.ok_or_else(gone).at("open", root.full(&self.rel))
+    }
+}
+
 impl Drop for OwnName {
     fn drop(&mut self) {
         if !self.gone && self.dir.is_ours() {
@@ -172,6 +181,12 @@ impl PrivateFile {
     /// The file itself, to be mapped.
     pub(crate) fn file(&self) -> &File {
         &self.file
+    }
+
+    /// The same file, open for reading alone: it can still be sealed.
+    pub(crate) fn into_read_only(self) -> Result<Self> {
+        let file = self.name.open()?;
+        Ok(PrivateFile { file, ..self })
     }
 
     /// Appends bytes.
@@ -257,9 +272,7 @@ impl SealedFile {
 
     /// Opens the content for reading.
     pub(crate) fn open(&self) -> Result<File> {
-        let (root, rel) = (&self.name.dir.root, &self.name.rel);
-        let gone = || io::Error::new(io::ErrorKind::NotFound, "somebody has removed the private file");
-        root.open_file(rel)?.ok_or_else(gone).at("open", root.full(rel))
+        self.name.open()
     }
 
     /// Publishes under a name that may be taken. The private name stays where links exist, so that the file can be

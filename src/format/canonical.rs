@@ -122,7 +122,7 @@ impl Canonical {
     }
 
     /// An integer of any size, in two's complement and little-endian: bytes that only repeat the sign are left out.
-    fn integer_bytes(&mut self, bytes: &[u8]) {
+    pub(crate) fn integer_bytes(&mut self, bytes: &[u8]) {
         let negative = bytes.last().is_some_and(|byte| byte & 0x80 != 0);
         let filler = if negative { 0xff } else { 0 };
         let significant = bytes.iter().rposition(|&byte| byte != filler).map_or(0, |at| at + 1);
@@ -231,6 +231,11 @@ impl Canonical {
 
     pub(crate) fn take_raw(&mut self, at: usize) -> Vec<u8> {
         self.0.split_off(at)
+    }
+
+    /// Removes what was appended from `at` on.
+    pub(crate) fn truncate(&mut self, at: usize) {
+        self.0.truncate(at);
     }
 
     /// Appends values that are encoded already.

@@ -122,21 +122,20 @@ pub(crate) fn load_raw<R: bytemuck::Pod>(source: &dyn Source) -> Result<Vec<R>> 
     let count = usize::try_from(len).map_err(|_| too_large())? / size_of::<R>();
     let mut raw = bytemuck::allocation::try_zeroed_vec::<R>(count).map_err(|()| too_large())?;
     let bytes = bytemuck::cast_slice_mut(&mut raw);
-    advise_huge(bytes);
+    advise_huge(bytes.as_mut_ptr(), bytes.len());
     source.fill(bytes)?;
     Ok(raw)
 }
 
-/// Asks for huge pages beneath a fresh allocation. That the system has none is nobody's concern.
-fn advise_huge(bytes: &mut [u8]) {
+/// Asks for huge pages beneath memory that is not in use yet. That the system has none is nobody's concern.
+pub(super) fn advise_huge(start: *mut u8, len: usize) {
     const PAGE: usize = 4096;
-    let (start, len) = (bytes.as_mut_ptr(), bytes.len());
     let skip = start.align_offset(PAGE);
     if len < HUGE || skip >= len {
         return;
     }
     let whole = (len - skip) / PAGE * PAGE;
-    // SAFETY: the pages lie inside memory that is borrowed here alone, and the advice changes no content.
+    // SAFETY: the advice changes no content, and of pages that are none of this process it is refused.
     let _ = unsafe { rustix::mm::madvise(start.wrapping_add(skip).cast(), whole, rustix::mm::Advice::LinuxHugepage) };
 }
 

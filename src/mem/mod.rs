@@ -8,12 +8,15 @@
 #![expect(clippy::disallowed_types, reason = "this module is the one that maps")]
 
 mod build;
+mod bytes;
 mod descriptor;
 mod failure;
 mod handed;
 mod known;
+mod lease;
 mod offered;
 mod operators;
+mod raw;
 mod writable;
 
 use std::borrow::Cow;
@@ -31,11 +34,15 @@ use crate::dtype::Element;
 use crate::format::body::Order;
 
 pub(crate) use build::{Source, builder_of, extents, load, load_array, load_raw, not_viewable};
+pub(crate) use bytes::Heap;
+pub use bytes::{MappedBytes, PrivateBytes};
 pub(crate) use descriptor::with_descriptor;
 pub(crate) use failure::Failure;
 pub(crate) use handed::{Handed, Shown, hand, shown, wants_handed};
 pub(crate) use known::{Elements, Form, lie, recognise, scalar_bytes};
+pub(crate) use lease::nobody_writes;
 pub(crate) use offered::Offered;
+pub use raw::RawMemory;
 pub(crate) use writable::Canvas;
 
 /// Whether a store may map its blobs.

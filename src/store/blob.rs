@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{Store, VerifyOnRead};
 use crate::digest::{Digest, Hasher};
-use crate::disk::{FileId, Positioned, PrivateFile, SealedFile, Time};
+use crate::disk::{FileId, Owner, Positioned, PrivateFile, SealedFile, Time};
 use crate::error::{At, Error, Result};
 use crate::format::head::BlobRef;
 use crate::layout;
@@ -45,6 +45,17 @@ pub(crate) struct Staged {
 }
 
 impl Staged {
+    /// Writes what a reader yields into a private file that has no content yet, in one pass.
+    pub(crate) fn read_into(mut file: PrivateFile, reader: &mut dyn Read) -> Result<Self> {
+        let mut hasher = Hasher::new();
+        for_each_piece(reader, |piece| {
+            hasher.update(piece);
+            file.write(piece)
+        })?;
+        let blob = BlobRef { digest: hasher.finish(), len: file.len() };
+        Ok(Staged { blob, held: Held::Written(file) })
+    }
+
     /// Whether its bytes had to be written.
     pub(crate) fn is_new(&self) -> bool {
         !matches!(self.held, Held::Open(_))
@@ -89,7 +100,7 @@ impl Store {
     }
 
     /// Opens a blob that is there as published; `None` if it is absent or suspect.
-    fn open_published(&self, blob: &BlobRef) -> Result<Option<File>> {
+    pub(crate) fn open_published(&self, blob: &BlobRef) -> Result<Option<File>> {
         let rel = layout::blob(&blob.digest);
         let opened = match self.root().open_and_look(&rel) {
             // A link or a pipe, say: it is replaced like any other file that is not as published.
@@ -126,14 +137,7 @@ impl Store {
 
     /// Stages what a reader yields, in one pass: the private file is written while the digest is computed.
     pub(crate) fn stage_reader(&self, reader: &mut dyn Read) -> Result<Staged> {
-        let mut file = self.private_dir()?.file()?;
-        let mut hasher = Hasher::new();
-        for_each_piece(reader, |piece| {
-            hasher.update(piece);
-            file.write(piece)
-        })?;
-        let blob = BlobRef { digest: hasher.finish(), len: file.len() };
-        Ok(Staged { blob, held: Held::Written(file) })
+        Staged::read_into(self.private_dir()?.file()?, reader)
     }
 
     /// Stages a private file that was written and hashed; if its bytes are in the store, those instead.
@@ -169,11 +173,11 @@ impl Store {
     }
 
     /// Opens a blob for reading; `None` if it is missing. If it is suspect, or maps are allowed and its length is
-    /// wrong, its content is hashed first.
+    /// wrong, its content is hashed first. Tells, too, whose it is.
     ///
     /// # Errors
     /// [`Error::Corrupt`] if the content is not what the name says; it is quarantined or marked.
-    pub(crate) fn open_blob(&self, blob: &BlobRef) -> Result<Option<OpenBlob>> {
+    pub(crate) fn open_blob(&self, blob: &BlobRef) -> Result<Option<(OpenBlob, Owner)>> {
         let rel = layout::blob(&blob.digest);
         let Some((file, stat)) = self.root().open_and_look(&rel)? else { return Ok(None) };
         if stat.len != blob.len {
@@ -182,7 +186,17 @@ impl Store {
         if !stat.as_published {
             self.check_suspect(blob, &file)?;
         }
-        self.open_bytes(blob.len, file).map(Some)
+        Ok(Some((self.open_bytes(blob.len, file)?, stat.owner)))
+    }
+
+    /// The same where somebody else says how long the blob is: who is wrong, if another length is found, nobody knows.
+    pub(crate) fn open_claimed(&self, blob: &BlobRef) -> Result<Option<OpenBlob>> {
+        match self.root().look(&layout::blob(&blob.digest))? {
+            Some(stat) if stat.len != blob.len => {
+                Err(self.corrupt(blob, &BlobRef { digest: blob.digest, len: stat.len }))
+            }
+            _ => Ok(self.open_blob(blob)?.map(|(open, _)| open)),
+        }
     }
 
     /// Maps an open file of this length, where maps are allowed.

@@ -5,7 +5,7 @@ use std::time::Instant;
 use rayon::prelude::*;
 
 use super::blob::{Held, MAX_HELD, Presence, Staged};
-use super::{Manifest, Store};
+use super::{EntryInfo, Manifest, Store};
 use crate::disk::{FileId, Linked, SealedFile, SharedGuard, Time, random_bits};
 use crate::error::{Error, Result};
 use crate::format::body::{Body, TOO_DEEP};
@@ -22,10 +22,31 @@ const MAX_ROUNDS: usize = 64;
 
 /// What must lie under the key for the commit to go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Expect {
+pub(crate) enum Condition {
     Anything,
     Absent,
     Same(EntryId),
+}
+
+/// What must lie under a name or key for a put to go on; see [`Writer::put_if`](crate::Writer::put_if).
+#[derive(Clone, Copy, Debug)]
+pub enum Expect<'a> {
+    /// Anything, or nothing.
+    Anything,
+    /// No entry, or one that lacks a blob and so is a miss to whoever gets it.
+    Absent,
+    /// The entry that was read. One that was put again, renamed over or relabelled since is another one.
+    Same(&'a EntryInfo),
+}
+
+impl Expect<'_> {
+    pub(crate) fn condition(self) -> Condition {
+        match self {
+            Expect::Anything => Condition::Anything,
+            Expect::Absent => Condition::Absent,
+            Expect::Same(info) => Condition::Same(info.head.id),
+        }
+    }
 }
 
 /// An entry about to be published.
@@ -34,7 +55,7 @@ pub(crate) struct Commit {
     pub(crate) facts: Facts,
     pub(crate) body: Packed,
     pub(crate) blobs: Blobs,
-    pub(crate) expect: Expect,
+    pub(crate) expect: Condition,
     /// An entry to remove in the same gate section, once the new one is visible.
     pub(crate) remove: Option<Key>,
 }
@@ -281,14 +302,14 @@ impl Store {
             return Ok(Outcome::Changed);
         }
         let replaced = match commit.expect {
-            Expect::Anything => self.root().look(&layout::entry(&commit.key))?.is_some(),
-            Expect::Absent => match Manifest::read_head(self, &commit.key)? {
+            Condition::Anything => self.root().look(&layout::entry(&commit.key))?.is_some(),
+            Condition::Absent => match Manifest::read_head(self, &commit.key)? {
                 // An entry that lacks a blob is a miss to whoever gets it, so it does not stand in the way.
                 Some(head) if self.is_whole(&head)? => return Ok(Outcome::Changed),
                 found => found.is_some(),
             },
-            Expect::Same(id) if self.entry_id(&commit.key)? != Some(id) => return Ok(Outcome::Changed),
-            Expect::Same(_) => true,
+            Condition::Same(id) if self.entry_id(&commit.key)? != Some(id) => return Ok(Outcome::Changed),
+            Condition::Same(_) => true,
         };
         manifest.rename_over(&layout::entry(&commit.key))?;
         if let Some(key) = &commit.remove {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::commit::Blobs;
-use super::{Commit, EntryInfo, Expect, Manifest, Outcome, Store};
+use super::{Commit, Condition, EntryInfo, Manifest, Outcome, Store};
 use crate::error::{Error, Result};
 use crate::format::body::{Body, MAX_DEPTH, TOO_DEEP, has_arrays};
 use crate::format::head::{EntryId, Facts};
@@ -123,7 +123,7 @@ impl Store {
                 facts,
                 body: Self::encode(&body, &target)?,
                 blobs: Blobs::Of { entry: source, id, blobs: manifest.head.blobs },
-                expect: if replace { Expect::Anything } else { Expect::Absent },
+                expect: if replace { Condition::Anything } else { Condition::Absent },
                 remove: remove.then_some(source),
             };
             match self.commit(commit)? {
@@ -152,7 +152,7 @@ impl Store {
                 facts: Facts { expires: labels.expires, pinned: labels.pinned, ..manifest.head.facts },
                 body: Self::encode(&body, &key)?,
                 blobs: Blobs::Of { entry: key, id, blobs: manifest.head.blobs },
-                expect: Expect::Same(id),
+                expect: Condition::Same(id),
                 remove: None,
             };
             if let Outcome::Published { .. } = self.commit(commit)? {

@@ -29,8 +29,8 @@ use crate::layout;
 use crate::mem::MapPolicy;
 
 pub(crate) use blob::{MAX_HELD, OpenBlob, Staged, for_each_piece, hash, quarantine_name};
-pub use commit::PutReport;
-pub(crate) use commit::{Blobs, Commit, Expect, Outcome};
+pub(crate) use commit::{Blobs, Commit, Condition, Outcome};
+pub use commit::{Expect, PutReport};
 pub(crate) use create::make_reserve;
 pub use edit::Labels;
 pub use entry::{ArrayInfo, EntryInfo};

@@ -3,7 +3,7 @@
 use std::ops::Deref;
 
 use super::StoredArray;
-use crate::disk;
+use crate::disk::{self, Owner, Stat};
 use crate::error::Result;
 use crate::format::body::{ArrayRecord, Body, Data, Inline};
 use crate::format::head::Head;
@@ -25,6 +25,16 @@ const USE_GRAIN: i64 = 60;
 pub struct Entry {
     info: EntryInfo,
     arrays: Vec<StoredArray>,
+    pub(super) store: Store,
+    /// Whose its file was when it was read, and those of its blobs, in the order of the head.
+    pub(super) owner: Owner,
+    pub(super) blob_owners: Vec<Owner>,
+}
+
+/// The arrays of an entry, and whose work their blobs may be, in the order of its head.
+pub(super) struct Opened {
+    pub(super) arrays: Vec<StoredArray>,
+    owners: Vec<Owner>,
 }
 
 impl Entry {
@@ -78,9 +88,11 @@ impl Store {
     /// [`Error::Corrupt`](crate::Error::Corrupt) or [`Error::Malformed`](crate::Error::Malformed) if manifest or blob are damaged.
     pub fn entry<'a>(&self, address: impl Into<Address<'a>>) -> Result<Option<Entry>> {
         let key = address.into().key()?;
-        let Some((manifest, arrays)) = self.open_by(Body::parse, |body| &body.arrays, &key)? else { return Ok(None) };
-        let used = self.note_use(&key, &manifest.file)?;
-        Ok(Some(Entry { info: EntryInfo::new(manifest.head, manifest.body, used), arrays }))
+        let Some((manifest, opened)) = self.open_by(Body::parse, |body| &body.arrays, &key)? else { return Ok(None) };
+        let stat = self.note_use(&key, &manifest.file)?;
+        let info = EntryInfo::new(manifest.head, manifest.body, stat.modified);
+        let Opened { arrays, owners } = opened;
+        Ok(Some(Entry { info, arrays, store: self.clone(), owner: stat.owner, blob_owners: owners }))
     }
 
     /// Reads a manifest, its body parsed in a way of the caller's, and opens all its blobs.
@@ -89,11 +101,11 @@ impl Store {
         parse: Parse<B>,
         records: fn(&B) -> &Vec<ArrayRecord>,
         key: &Key,
-    ) -> Result<Option<(Manifest<B>, Vec<StoredArray>)>> {
+    ) -> Result<Option<(Manifest<B>, Opened)>> {
         loop {
             let Some(manifest) = Manifest::read_by(parse, self, key)? else { return Ok(None) };
-            if let Some(arrays) = self.open_arrays(&manifest.head, records(&manifest.body))? {
-                return Ok(Some((manifest, arrays)));
+            if let Some(opened) = self.open_arrays(&manifest.head, records(&manifest.body))? {
+                return Ok(Some((manifest, opened)));
             }
             // A blob is missing. If the entry is another one by now, that one counts; else it is a miss.
             if self.entry_id(key)? == Some(manifest.head.id) {
@@ -102,11 +114,13 @@ impl Store {
         }
     }
 
-    fn open_arrays(&self, head: &Head, records: &[ArrayRecord]) -> Result<Option<Vec<StoredArray>>> {
+    fn open_arrays(&self, head: &Head, records: &[ArrayRecord]) -> Result<Option<Opened>> {
         let mut blobs = Vec::with_capacity(head.blobs.len());
+        let mut owners = Vec::with_capacity(head.blobs.len());
         for blob in &head.blobs {
-            let Some(open) = self.open_blob(blob)? else { return Ok(None) };
+            let Some((open, owner)) = self.open_blob(blob)? else { return Ok(None) };
             blobs.push((*blob, open));
+            owners.push(owner);
         }
         let arrays = records.iter().map(|record| match &record.data {
             Data::Inline(Inline(bytes)) => StoredArray::inline(self, record, bytes),
@@ -115,16 +129,16 @@ impl Store {
                 StoredArray::blob_of(self, record, *blob, open.clone())
             }
         });
-        Ok(Some(arrays.collect()))
+        Ok(Some(Opened { arrays: arrays.collect(), owners }))
     }
 
-    /// Notes the use, coarsely, and returns when the last one was. That it cannot be noted (another user's entry, say)
+    /// Notes the use, coarsely, and returns how the file was found. That it cannot be noted (another user's entry, say)
     /// is nobody's concern.
-    pub(super) fn note_use(&self, key: &Key, file: &File) -> Result<i64> {
-        let (used, now) = (self.last_used(key, file)?, disk::now_ns() / 1_000_000_000);
-        if !self.is_read_only() && now - used >= USE_GRAIN {
+    pub(super) fn note_use(&self, key: &Key, file: &File) -> Result<Stat> {
+        let (stat, now) = (self.root().look_at(file, &layout::entry(key))?, disk::now_ns() / 1_000_000_000);
+        if !self.is_read_only() && now - stat.modified >= USE_GRAIN {
             drop(self.root().touch(file, &layout::entry(key)));
         }
-        Ok(used)
+        Ok(stat)
     }
 }

@@ -2,6 +2,7 @@
 
 use serde::de::{Deserialize, DeserializeOwned};
 
+use super::entry::Opened;
 use super::{StoredArray, load};
 use crate::error::Result;
 use crate::format::body::Content;
@@ -89,7 +90,7 @@ impl Store {
     /// As [`entry`](Self::entry), of what loading the value takes; the use is not noted if it was a moment ago.
     pub(crate) fn loadable(&self, key: &Key, noted: bool) -> Result<Option<Loadable>> {
         let opened = self.open_by(Content::parse, |content| &content.arrays, key)?;
-        let Some((Manifest { head, body, file }, arrays)) = opened else { return Ok(None) };
+        let Some((Manifest { head, body, file }, Opened { arrays, .. })) = opened else { return Ok(None) };
         if !noted {
             self.note_use(key, &file)?;
         }

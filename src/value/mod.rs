@@ -1,6 +1,7 @@
 //! Values: arrays and trees in, blobs and manifests out, and back.
 
 pub mod array;
+mod bytes;
 mod dynamic;
 mod entry;
 mod grow;
@@ -9,9 +10,11 @@ mod loadable;
 mod mapped;
 mod plain;
 mod produce;
+mod raw;
 mod sealed;
 mod split;
 mod stored;
+mod trust;
 mod writer;
 
 pub use dynamic::{AnyArray, Value};
@@ -19,6 +22,7 @@ pub use entry::Entry;
 pub use grow::GrowingArray;
 pub(crate) use loadable::Loadable;
 pub use produce::WritableArray;
+pub use raw::{RawArray, SealedRaw};
 pub use sealed::SealedArray;
 pub use stored::StoredArray;
 pub use writer::{ReadSeek, Writer};

@@ -22,15 +22,15 @@ type File = std::fs::File;
 /// An array in a store, its bytes open: loading it cannot fail for want of them.
 #[derive(Clone, Debug)]
 pub struct StoredArray {
-    store: Store,
+    pub(super) store: Store,
     dtype: DType,
     shape: Vec<u64>,
     order: Order,
-    source: Source,
+    pub(super) source: Source,
 }
 
 #[derive(Clone, Debug)]
-enum Source {
+pub(super) enum Source {
     Inline(Arc<[u8]>),
     Blob(BlobRef, OpenBlob),
 }
@@ -50,7 +50,15 @@ impl StoredArray {
     }
 
     pub(super) fn is_mapped(&self) -> bool {
-        matches!(self.source, Source::Blob(_, OpenBlob::Mapped(_)))
+        self.mapped().is_some()
+    }
+
+    /// The bytes of a map.
+    pub(super) fn mapped(&self) -> Option<&[u8]> {
+        match &self.source {
+            Source::Blob(_, OpenBlob::Mapped(map)) => Some(map.bytes()),
+            _ => None,
+        }
     }
 
     /// The same array, its bytes mapped or in memory.
@@ -210,7 +218,7 @@ impl StoredArray {
         self.blob().map_or_else(|| self.store.path().to_owned(), |blob| self.path(&blob))
     }
 
-    fn path(&self, blob: &BlobRef) -> std::path::PathBuf {
+    pub(super) fn path(&self, blob: &BlobRef) -> std::path::PathBuf {
         self.store.root().full(&layout::blob(&blob.digest))
     }
 }

@@ -19,7 +19,7 @@ use crate::format::head::{BlobRef, Facts, Head};
 use crate::format::tree::{ArrayIndex, Tree, for_each_tagged};
 use crate::key::Address;
 use crate::mem;
-use crate::store::{Blobs, Commit, Expect, Labels, MAX_HELD, Outcome, PutReport, Staged, Store, hash};
+use crate::store::{Blobs, Commit, Condition, Expect, Labels, MAX_HELD, Outcome, PutReport, Staged, Store, hash};
 
 /// A source that can be read twice: hashed first, and written only if its bytes are not in the store.
 pub trait ReadSeek: Read + Seek {}
@@ -177,8 +177,7 @@ impl Writer {
     }
 
     pub(super) fn checked(&mut self, dtype: DType, shape: &[u64], order: Order, bytes: &[u8]) -> Result<ArrayIndex> {
-        check_len(dtype, shape, bytes.len() as u64)?;
-        Elements { source: bytes, dtype }.check(bytes).at("take", "the input")?;
+        check_raw(dtype, shape, bytes)?;
         self.bytes_of(dtype, shape.to_vec(), order, bytes)
     }
 
@@ -383,17 +382,44 @@ impl Writer {
     /// [`Error::Busy`] if the gate is not to be had. The entry that was there, if any, is then still there.
     pub fn put<'a>(self, address: impl Into<Address<'a>>, value: Tree) -> Result<PutReport> {
         let (address, path) = (address.into(), self.store.path().to_owned());
-        let report = self.publish(address, value, Expect::Anything)?;
+        let report = self.publish(address, value, Condition::Anything)?;
         // A commit that expects nothing is not refused.
         report.ok_or(Error::Busy { path, mode: "publish", waited_ms: 0 })
     }
 
     /// Publishes the entry only if there is none under that name; `None` if there is.
     pub fn add<'a>(self, address: impl Into<Address<'a>>, value: Tree) -> Result<Option<PutReport>> {
-        self.publish(address.into(), value, Expect::Absent)
+        self.put_if(address, value, Expect::Absent)
     }
 
-    pub(crate) fn publish(self, address: Address<'_>, value: Tree, expect: Expect) -> Result<Option<PutReport>> {
+    /// Publishes the entry only if what lies under that name is what is expected; `None` if it is not, and nothing is
+    /// changed. The look and the change are one step: of several that expect the same at most one goes on.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let store = ndstash::Store::create(dir.path().join("s"))?;
+    /// use ndstash::Expect;
+    ///
+    /// store.put("n", &1)?;
+    /// let seen = store.info("n")?.expect("it was put");
+    /// assert!(store.writer().put_if("n", 2.into(), Expect::Same(&seen))?.is_some());
+    /// assert!(store.writer().put_if("n", 3.into(), Expect::Same(&seen))?.is_none(), "it is another one by now");
+    /// assert_eq!(store.get("n")?, Some(2));
+    /// # Ok::<(), ndstash::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`put`](Self::put).
+    pub fn put_if<'a>(
+        self,
+        address: impl Into<Address<'a>>,
+        value: Tree,
+        expect: Expect<'_>,
+    ) -> Result<Option<PutReport>> {
+        self.publish(address.into(), value, expect.condition())
+    }
+
+    pub(crate) fn publish(self, address: Address<'_>, value: Tree, expect: Condition) -> Result<Option<PutReport>> {
         let key = address.key()?;
         if value.is_deeper_than(MAX_DEPTH) {
             return Err(Error::Invalid { what: "value", given: address.label(), reason: TOO_DEEP });
@@ -484,7 +510,18 @@ pub(super) fn expected_len(dtype: DType, shape: &[u64]) -> Result<u64> {
     byte_len(dtype, shape).ok_or(Error::TooLarge { what, size, limit })
 }
 
-fn check_len(dtype: DType, shape: &[u64], found: u64) -> Result<()> {
+/// What a source yields, as long as it is elements.
+pub(super) fn checked_elements(dtype: DType, source: impl Read) -> impl Read {
+    Elements { source, dtype }
+}
+
+/// Whether bytes are the elements of an array.
+pub(super) fn check_raw(dtype: DType, shape: &[u64], bytes: &[u8]) -> Result<()> {
+    check_len(dtype, shape, bytes.len() as u64)?;
+    Elements { source: bytes, dtype }.check(bytes).at("take", "the input")
+}
+
+pub(super) fn check_len(dtype: DType, shape: &[u64], found: u64) -> Result<()> {
     match expected_len(dtype, shape)? {
         expected if expected == found => Ok(()),
         expected => Err(Error::WrongType {
@@ -539,10 +576,10 @@ impl Store {
             let expected = self.entry_id(&address.key()?)?;
             let entry = self.entry(address)?;
             let expect = match (&entry, expected) {
-                (Some(entry), _) => Expect::Same(entry.info().head.id),
+                (Some(entry), _) => Condition::Same(entry.info().head.id),
                 // It is there but lacks a blob: what replaces it is judged by its identity all the same.
-                (None, Some(id)) => Expect::Same(id),
-                (None, None) => Expect::Absent,
+                (None, Some(id)) => Condition::Same(id),
+                (None, None) => Condition::Absent,
             };
             let mut writer = self.writer();
             let Some(value) = change(entry.as_ref(), &mut writer)? else { return Ok(None) };

@@ -13,6 +13,7 @@ mod common; // stores in directories of their own, seeded data, watchers, damage
 mod access; // who may read and write, what is a store, what strangers plant in one
 mod arrays; // every element type, rank and layout comes back, owned and mapped
 mod blobs; // equal bytes are stored once, failures leave nothing, damage heals
+mod bytes; // bytes without a type: checked, shared, private, known by their name
 mod cache; // one computation per key, whatever happens to the store beneath
 mod cache_property; // random histories of a cache against a plain map
 mod cached; // the attribute: what is in the key, and what is not
@@ -20,6 +21,7 @@ mod cached; // the attribute: what is in the key, and what is not
 mod cli; // the program itself, run as a user runs it
 mod compressed; // manifests in zstd: read back, damaged, bombs
 mod damage; // every byte flipped, every file cut at every length
+mod encoder; // keys of values that serde does not see are those of the same values that it does
 mod entries; // put, get, remove, rename, copy, list, labels; no half changes, none lost
 mod evict; // limits hold, and what goes is what the policy says
 mod facts; // what heads say of entries: order, times, pins, encodings; the ledger, limits, flights
@@ -30,8 +32,11 @@ mod keys; // equal calls have equal keys, in every order, layout, process and pr
 mod large; // more than 4 GiB, for the release check
 mod limits; // what is too large, too deep or too much is refused
 mod merge; // another store's entries are taken over, each blob checked, damage left behind
+mod pointers; // results made through a pointer, which stays good whatever becomes of them
 mod produce; // results made in place or row by row, and nothing of them left if they are dropped
 mod property; // random histories against a plain map
+mod put_if; // of those who expect the same, one goes on
 mod reader; // tools/read_store.py and the library agree
+mod trust; // whose work an entry may be
 mod values; // any serde value, its arrays taken out wherever they lie
 mod verify; // every kind of problem is found, repair keeps what is sound

@@ -31,6 +31,7 @@ mod failure;
 mod flight;
 mod labels;
 mod memory;
+mod pieces;
 mod processes;
 mod stale;
 mod stats;
