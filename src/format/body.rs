@@ -226,9 +226,16 @@ fn check_array(array: &ArrayRecord, blobs: &[BlobRef]) -> Result<(), Fault> {
 mod tests {
     use super::*;
     use crate::digest::Digest;
+    use crate::format::codec::Packed;
+    use crate::format::head::{EntryId, Facts};
     use crate::format::tree::Tag;
 
-    fn sample() -> (Body, Vec<BlobRef>) {
+    fn head(blobs: Vec<BlobRef>) -> Head {
+        let (key, body) = (Key::from_name("a").unwrap(), Packed { codec: 0, bytes: Vec::new() });
+        Head::of_body(key, EntryId([0; 16]), [0; 16], Facts::default(), blobs, &body)
+    }
+
+    fn sample() -> (Body, Head) {
         let body = Body {
             name: Some("a".into()),
             encoding: TREE.into(),
@@ -249,26 +256,57 @@ mod tests {
                 Tree::Tagged(Tag::Tuple, vec![Tree::Array(ArrayIndex(1)), Tree::Sequence(ArrayIndex(1))]),
             ]),
         };
-        (body, vec![BlobRef { digest: Digest::of(b"x"), len: 48 }])
+        (body, head(vec![BlobRef { digest: Digest::of(b"x"), len: 48 }]))
     }
 
     #[test]
     fn what_is_encoded_is_parsed() {
-        let (body, blobs) = sample();
-        assert_eq!(Body::parse(&body.encode().unwrap(), &blobs).unwrap(), body);
+        let (body, head) = sample();
+        assert_eq!(Body::parse(&body.encode().unwrap(), &head).unwrap(), body);
+    }
+
+    #[test]
+    fn the_content_is_parsed_whatever_the_labels_are() {
+        let (body, head) = sample();
+        let bytes = body.encode().unwrap();
+        // A key of the origin that no reader knows, and a list in the place of the metadata.
+        for (known, other) in [(&b"\xa4host"[..], &b"\xa4hoax"[..]), (b"\x81\xa1k\xcb", b"\x92\xa1k\xcb")] {
+            let at = bytes.windows(known.len()).position(|part| part == known).unwrap();
+            let odd = [&bytes[..at], other, &bytes[at + known.len()..]].concat();
+            assert!(Body::parse(&odd, &head).is_err());
+            let content = Content::parse(&odd, &head).unwrap();
+            assert_eq!((content.arrays, content.value), (body.arrays.clone(), body.value.clone()));
+        }
+    }
+
+    #[test]
+    fn labels_that_are_passed_over_obey_the_limits() {
+        let (body, head) = sample();
+        let deep = |depth| (0..depth).fold(Tree::Nil, |inside, _| Tree::List(vec![inside]));
+        let with = |meta: Tree| {
+            let meta = BTreeMap::from([("k".into(), meta)]);
+            rmp_serde::to_vec_named(&Body { meta, ..body.clone() }).unwrap()
+        };
+        assert!(Content::parse(&with(deep(MAX_DEPTH - 2)), &head).is_ok());
+        assert!(Content::parse(&with(deep(MAX_DEPTH - 1)), &head).is_err());
+        let many = usize::try_from(MAX_ITEMS).unwrap();
+        assert!(Content::parse(&with(Tree::List(vec![Tree::Nil; many])), &head).is_err());
     }
 
     #[test]
     fn no_byte_of_a_body_can_make_the_parser_panic() {
-        let (body, blobs) = sample();
+        let (body, head) = sample();
         let bytes = body.encode().unwrap();
         for at in 0..bytes.len() {
-            assert!(Body::parse(&bytes[..at], &blobs).is_err(), "length {at}");
+            assert!(Body::parse(&bytes[..at], &head).is_err(), "length {at}");
+            assert!(Content::parse(&bytes[..at], &head).is_err(), "length {at}");
             for value in 0..=255 {
                 let mut bad = bytes.clone();
                 bad[at] = value;
-                if let Ok(parsed) = Body::parse(&bad, &blobs) {
-                    assert!(parsed.check(&blobs).is_ok());
+                let content = Content::parse(&bad, &head);
+                if let Ok(parsed) = Body::parse(&bad, &head) {
+                    assert!(parsed.check(&head).is_ok());
+                    assert_eq!(content.unwrap().arrays, parsed.arrays, "byte {at}");
                 }
             }
         }
@@ -276,11 +314,11 @@ mod tests {
 
     #[test]
     fn shapes_lengths_and_references_must_agree() {
-        let (body, blobs) = sample();
+        let (body, sound) = sample();
         let refused = |change: &dyn Fn(&mut Body)| {
             let mut bad = body.clone();
             change(&mut bad);
-            Body::parse(&bad.encode().unwrap(), &blobs).is_err()
+            Body::parse(&bad.encode().unwrap(), &sound).is_err()
         };
         assert!(refused(&|body| body.arrays[0].shape = vec![2, 4]));
         assert!(refused(&|body| body.arrays[0].shape = vec![0, u64::MAX, u64::MAX]));
@@ -292,8 +330,10 @@ mod tests {
         assert!(refused(&|body| body.value = Tree::Sequence(ArrayIndex(0))));
         assert!(!refused(&|body| body.value = Tree::Sequence(ArrayIndex(1))));
         assert!(refused(&|body| body.name = Some("a\nb".into())));
+        assert!(refused(&|body| body.name = Some("b".into())), "another name makes another key");
+        assert!(!refused(&|body| body.name = None));
         assert!(refused(&|body| drop(body.meta.insert("a".into(), Tree::Array(ArrayIndex(0))))));
-        assert!(Body::parse(&body.encode().unwrap(), &[]).is_err());
+        assert!(Body::parse(&body.encode().unwrap(), &head(Vec::new())).is_err());
     }
 
     #[test]

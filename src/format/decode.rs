@@ -4,7 +4,6 @@
 #![expect(clippy::big_endian_bytes, reason = "MessagePack is big-endian")]
 
 use std::collections::BTreeMap;
-use std::iter;
 
 use rmp::Marker;
 
@@ -48,11 +47,16 @@ enum Item<'a> {
     Int(i64),
     UInt(u64),
     Float(f64),
-    Text(&'a str),
+    /// Not looked at yet whether it is UTF-8.
+    Text(&'a [u8]),
     Binary(&'a [u8]),
     List(u64),
     Map(u64),
     Ext(i8, &'a [u8]),
+}
+
+fn utf8(bytes: &[u8]) -> Result<&str, Fault> {
+    std::str::from_utf8(bytes).map_err(|error| malformed("string", error.to_string()))
 }
 
 fn malformed(field: &'static str, reason: impl Into<String>) -> Fault {
@@ -175,13 +179,12 @@ impl<'a> Decoder<'a> {
         }
         let mut seen = 0u32;
         self.nested(|from| {
-            for place in 0..names.len() {
-                let key = from.text(what)?;
-                // The writer's order is tried first.
-                let at = iter::once(place).chain(0..names.len()).find(|&at| names[at] == key);
-                let at = at.ok_or_else(|| malformed(what, format!("{key:?} is no key of it")))?;
+            for _ in 0..count {
+                let key = from.text_bytes(what)?;
+                let at = names.iter().position(|name| name.as_bytes() == key);
+                let at = at.ok_or_else(|| malformed(what, format!("{:?} is no key of it", String::from_utf8_lossy(key))))?;
                 if seen & 1 << at != 0 {
-                    return Err(malformed(what, format!("{key:?} stands there twice")));
+                    return Err(malformed(what, format!("{:?} stands there twice", names[at])));
                 }
                 seen |= 1 << at;
                 take(from, at)?;
@@ -209,15 +212,19 @@ impl<'a> Decoder<'a> {
     }
 
     fn text(&mut self, what: &'static str) -> Result<&'a str, Fault> {
+        self.text_bytes(what).and_then(utf8)
+    }
+
+    fn text_bytes(&mut self, what: &'static str) -> Result<&'a [u8], Fault> {
         match self.item()? {
-            Item::Text(text) => Ok(text),
+            Item::Text(bytes) => Ok(bytes),
             _ => Err(malformed(what, "text is expected")),
         }
     }
 
     fn optional_text(&mut self, what: &'static str) -> Result<Option<String>, Fault> {
         match self.item()? {
-            Item::Text(text) => Ok(Some(text.to_owned())),
+            Item::Text(bytes) => Ok(Some(utf8(bytes)?.to_owned())),
             Item::Nil => Ok(None),
             _ => Err(malformed(what, "text or nil is expected")),
         }
@@ -243,7 +250,7 @@ impl<'a> Decoder<'a> {
             Item::Int(value) => Tree::Int(value),
             Item::UInt(value) => Tree::UInt(value),
             Item::Float(value) => Tree::Float(value),
-            Item::Text(text) => Tree::Str(text.to_owned()),
+            Item::Text(bytes) => Tree::Str(utf8(bytes)?.to_owned()),
             Item::Binary(bytes) => Tree::Bytes(bytes.to_owned()),
             Item::Ext(kind, payload) => match Ext::parse(kind, payload)? {
                 Ext::Node(node) => node,
@@ -285,16 +292,12 @@ impl<'a> Decoder<'a> {
 
     /// Passes over a value with all that is inside.
     fn skip(&mut self) -> Result<(), Fault> {
-        let mut left = 1;
-        while left > 0 {
-            let inside = match self.item()? {
-                Item::List(count) => count,
-                Item::Map(count) => 2 * count,
-                _ => 0,
-            };
-            left = left - 1 + inside;
-        }
-        Ok(())
+        let inside = match self.item()? {
+            Item::List(count) => count,
+            Item::Map(count) => 2 * count,
+            _ => return Ok(()),
+        };
+        self.nested(|from| (0..inside).try_for_each(|_| from.skip()))
     }
 
     /// Goes into a container.
@@ -314,9 +317,9 @@ impl<'a> Decoder<'a> {
             return Err(malformed("body", format!("more than {MAX_ITEMS} values")));
         }
         let [byte] = self.wire.array("marker")?;
-        // Most are short text.
+        // Short text is most of a body, and known at a glance.
         if let 0xa0..=0xbf = byte {
-            return self.utf8(u64::from(byte & 0x1f));
+            return self.bytes(u64::from(byte & 0x1f)).map(Item::Text);
         }
         Ok(match Marker::from_u8(byte) {
             Marker::Null => Item::Nil,
@@ -345,10 +348,9 @@ impl<'a> Decoder<'a> {
     /// What a marker says the length of, or a length follows.
     fn sized(&mut self, marker: Marker) -> Result<Item<'a>, Fault> {
         Ok(match marker {
-            Marker::FixStr(len) => self.utf8(len.into())?,
-            Marker::Str8 => self.len::<1>().and_then(|len| self.utf8(len))?,
-            Marker::Str16 => self.len::<2>().and_then(|len| self.utf8(len))?,
-            Marker::Str32 => self.len::<4>().and_then(|len| self.utf8(len))?,
+            Marker::Str8 => self.len::<1>().and_then(|len| self.bytes(len)).map(Item::Text)?,
+            Marker::Str16 => self.len::<2>().and_then(|len| self.bytes(len)).map(Item::Text)?,
+            Marker::Str32 => self.len::<4>().and_then(|len| self.bytes(len)).map(Item::Text)?,
             Marker::Bin8 => self.len::<1>().and_then(|len| self.bytes(len)).map(Item::Binary)?,
             Marker::Bin16 => self.len::<2>().and_then(|len| self.bytes(len)).map(Item::Binary)?,
             Marker::Bin32 => self.len::<4>().and_then(|len| self.bytes(len)).map(Item::Binary)?,
@@ -366,7 +368,7 @@ impl<'a> Decoder<'a> {
             Marker::Ext8 => self.len::<1>().and_then(|len| self.ext(len))?,
             Marker::Ext16 => self.len::<2>().and_then(|len| self.ext(len))?,
             Marker::Ext32 => self.len::<4>().and_then(|len| self.ext(len))?,
-            _ => unreachable!("every marker without a length was seen before"),
+            _ => unreachable!("every other marker was seen before"),
         })
     }
 
@@ -383,11 +385,6 @@ impl<'a> Decoder<'a> {
 
     fn bytes(&mut self, len: u64) -> Result<&'a [u8], Fault> {
         self.wire.take(usize::try_from(len).unwrap_or(usize::MAX), "content")
-    }
-
-    fn utf8(&mut self, len: u64) -> Result<Item<'a>, Fault> {
-        let bytes = self.bytes(len)?;
-        std::str::from_utf8(bytes).map(Item::Text).map_err(|error| malformed("string", error.to_string()))
     }
 
     fn ext(&mut self, len: u64) -> Result<Item<'a>, Fault> {

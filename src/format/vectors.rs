@@ -466,7 +466,7 @@ fn the_parsers_read_the_vectors_as_what_they_were_made_of() {
         let parsed = Head::parse(head).unwrap();
         assert_eq!(parsed, vector.head(&vector.body()), "{}", vector.file);
         let body = parsed.open_body(body).unwrap();
-        assert_eq!(Body::parse(&body, &parsed.blobs).unwrap(), vector.body, "{}", vector.file);
+        assert_eq!(Body::parse(&body, &parsed).unwrap(), vector.body, "{}", vector.file);
     }
     let mut digests = Vec::new();
     let journal = &files["journal.bin"];
