@@ -1,14 +1,18 @@
 """The Rust core: stores, caches, keys, buffers. Private: what people use is in ndstash itself.
 
-Everything here releases the interpreter lock while it hashes, reads, writes or waits. Times are seconds since 1970-01-01
-UTC as floats unless they are called `ns`; durations are seconds. A key in text is 64 hex digits.
+Everything here releases the interpreter lock while it hashes, reads, writes or waits. Ctrl-C ends every wait for a lock.
+Times are seconds since 1970-01-01 UTC as floats unless they are called `ns`; durations are seconds; infinity is for ever.
+A key in text is 64 hex digits. Absence is None or False, never an exception. What cannot be used raises `Invalid`.
 """
 
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from types import TracebackType
+from os import PathLike
+from types import EllipsisType, TracebackType
 from typing import Any, BinaryIO, Final, Literal, Self, final
 
 from typing_extensions import Buffer as BufferLike
+from typing_extensions import disjoint_base
 
 FORMAT_VERSION: Final[int]
 VERSION: Final[str]
@@ -19,7 +23,7 @@ MmapMode = Literal["r", "c"] | None
 # --- errors: ndstash.errors has the same under public names ------------------------------------------------------
 
 class Error(Exception):
-    """Something did not work. `path` names the file, where there is one."""
+    """Something did not work. `path` names the file, where there is one. The text has the causes, too."""
 
     path: str | None
 
@@ -48,26 +52,37 @@ class Named:
     """A value of a type that has a name: tag 0f of the canonical encoding. For key parts only."""
 
     def __new__(cls, name: str, value: object) -> Self: ...
-    name: str
-    value: object
+    @property
+    def name(self) -> str: ...
+    @property
+    def value(self) -> Any: ...
 
 @final
 class Content:
     """Content that is known by its BLAKE3 digest (64 hex digits): tag 0e. For key parts only."""
 
     def __new__(cls, digest: str, path: str | None = None) -> Self: ...
-    digest: str
-    path: str | None
+    @property
+    def digest(self) -> str: ...
+    @property
+    def path(self) -> str | None: ...
 
 @final
 class Rounding:
+    """How floats of a key are rounded (blobs-format.md section 6.4). Deep: also in arrays and containers."""
+
     @staticmethod
     def decimals(n: int, *, deep: bool = True) -> Rounding: ...
     @staticmethod
     def significant(k: int, *, deep: bool = True) -> Rounding: ...
 
 Describe = Callable[[object], object]
-"""Called for every object that has no encoding of its own; returns one that has (Named, usually), or raises TypeError."""
+"""Called for every object that has no encoding of its own; returns one that has (`Named`, usually), or raises. What it
+raises comes through as it is.
+
+Of their own have one: None, bool, int, float, complex, str, bytes, list, tuple, dict, set, frozenset, exactly these types;
+`Named`, `Content`; `numpy.ndarray` itself, of ndstash's element types in native byte order, whatever its strides; NumPy's
+scalars of these types."""
 
 @final
 class Key:
@@ -84,41 +99,68 @@ class Key:
         describe: Describe,
         rounding: Mapping[str, Rounding] | Rounding | None = None,
         ignored: Mapping[str, object] | None = None,
-    ) -> Key: ...
+    ) -> Key:
+        """The key of a call (blobs-format.md section 6.3). A single argument may have the empty name. Ignored ones are
+        shown in `parts` and count for nothing; nothing of them is hashed or described.
+
+        Raises TypeError for what holds itself; `Invalid` for what holds others more than 64 deep (what was described
+        counted), for text with lone surrogates, for keys or items that have equal encodings."""
+
     @staticmethod
     def of_item(namespace: str, item: object, *, describe: Describe) -> Key: ...
     @staticmethod
     def of_name(name: str) -> Key: ...
-    digest: str
-    namespace: str
-    function: str | None
-    version: str | None
-    parts: dict[str, Any] | None
+    @property
+    def digest(self) -> str: ...
+    @property
+    def namespace(self) -> str:
+        """Empty for a key that is known by its digest alone."""
+
+    @property
+    def function(self) -> str | None: ...
+    @property
+    def version(self) -> str | None: ...
+    @property
+    def parts(self) -> dict[str, Any] | None:
+        """For people: cut where it is long, ignored ones under "(ignored)", large arrays as dicts of `dtype`, `shape`,
+        `digest`. None for a key that is known by its digest alone."""
+
     def __hash__(self) -> int: ...
     def __eq__(self, other: object, /) -> bool: ...
 
 def canonical(value: object, describe: Describe, rounding: Rounding | None = None) -> bytes:
-    """The canonical encoding of blobs-format.md section 6.2."""
+    """The canonical encoding of blobs-format.md section 6.2. Raises as `Key.of_call`."""
 
 def digest(data: BufferLike) -> str:
     """BLAKE3 of bytes, on all cores."""
 
-def digest_file(path: str) -> str: ...
+def digest_file(path: str | bytes | PathLike[str] | PathLike[bytes]) -> str:
+    """BLAKE3 of a file's content, on all cores. Raises `IOFailed`."""
 
 # --- buffers -----------------------------------------------------------------------------------------------------
 
 @final
 class Buffer(BufferLike):
-    """The bytes of one stored array: numpy.frombuffer and pickle take it as it is. Keeps its map alive."""
+    """The bytes of one stored array, flat: numpy.frombuffer and pickle take it as it is. Keeps its memory where it is for
+    as long as it lives, whatever becomes of the store."""
 
-    nbytes: int
-    writable: bool
-    mapped: bool
-    digest: str | None
-    """The name of the blob, if this is all of one under a read-only map; else None."""
-    store: str | None
-    """The path of the store it was mapped from."""
-    def __buffer__(self, flags: int, /) -> memoryview: ...
+    @property
+    def nbytes(self) -> int: ...
+    @property
+    def writable(self) -> bool: ...
+    @property
+    def mapped(self) -> bool: ...
+    @property
+    def digest(self) -> str | None:
+        """The name of the blob, if this is all of one under a read-only map; else None."""
+
+    @property
+    def store(self) -> str | None:
+        """The path of the store it was mapped from."""
+
+    def __len__(self) -> int: ...
+    if sys.version_info >= (3, 12):
+        def __buffer__(self, flags: int, /) -> memoryview: ...
 
 def known(buffer: Buffer, address: int, nbytes: int) -> str | None:
     """The digest, if these bytes of memory are all of the blob that the buffer maps read-only."""
@@ -127,9 +169,13 @@ def known(buffer: Buffer, address: int, nbytes: int) -> str | None:
 
 @final
 class Store:
+    """A directory of results. May be used from many threads, and the directory from many processes.
+
+    With `memory_map`, blobs are mapped, which rests on a promise: nothing but ndstash writes to the files of the store."""
+
     @staticmethod
     def open(
-        path: str,
+        path: str | bytes | PathLike[str] | PathLike[bytes],
         *,
         create: bool = True,
         read_only: bool = False,
@@ -138,45 +184,78 @@ class Store:
         group: int | None = None,
         lock_timeout: float | None = None,
         inline: tuple[int, int] | None = None,
-    ) -> Store: ...
-    path: str
-    read_only: bool
-    def cache(self, namespace: str, *, wait: float | None = None) -> Cache: ...
-    def entry(self, address: str | Key) -> Entry | None: ...
+    ) -> Store:
+        """Opens a store, making it first if it is not there, unless told otherwise; `shared`, `group` and `inline` (bytes
+        of an array, and of all arrays of an entry, that lie in the manifest) are for one that is made. Raises `Invalid`
+        if there is no store or something else."""
+
+    @property
+    def path(self) -> str: ...
+    @property
+    def read_only(self) -> bool: ...
+    def cache(self, namespace: str, *, wait: float | None = None) -> Cache:
+        """`wait`: how long another's computation is waited for, an hour if it is None."""
+
+    def entry(self, address: str | Key) -> Entry | None:
+        """Reads the entry of a name or key and opens its blobs. Raises `Damaged`, `Unsupported`, `IOFailed`."""
+
     def info(self, address: str | Key) -> Info | None: ...
     def remove(self, address: str | Key) -> bool: ...
     def writer(self, address: str | Key) -> Writer: ...
-    def array(self, dtype: str, shape: Sequence[int]) -> Canvas: ...
+    def array(self, dtype: str, shape: Sequence[int]) -> Canvas:
+        """Memory for an array of zeros that is produced in place. Raises `IOFailed` if the disk has no room for it."""
+
     def buffer(self, digest: str, nbytes: int, mode: MmapMode) -> Buffer | None:
-        """Opens a blob by its name; None if it is not there."""
+        """Opens a blob by its name; None if it is not there. Raises `Damaged` if it has another length."""
+
     def limits(self) -> dict[str, Any]:
         """`bytes`, `entries`, `age` (seconds), each None or a number; `policy`: "lru", "lfu", "oldest" or "cost"."""
-    def set_limits(self, **change: Any) -> dict[str, Any]: ...
-    def cull(self) -> dict[str, int]: ...
-    def gc(self) -> dict[str, int]: ...
+
+    def set_limits(self, **change: Any) -> dict[str, Any]:
+        """Changes those that are given, for every process and for good; returns all."""
+
+    def cull(self) -> dict[str, int]:
+        """evicted, bytes_before, bytes_after, entries_before, still_over (0 or 1), blobs_removed, bytes_freed."""
+
+    def gc(self) -> dict[str, int]:
+        """entries, blobs_kept, bytes_kept, blobs_removed, bytes_freed, manifest_bytes, bytes_shared. Raises `Damaged`, with
+        nothing removed, if an entry cannot be read."""
+
     def usage(self) -> dict[str, int]:
         """The fields of ndstash::Usage."""
+
     def verify(self, *, repair: bool = False, progress: Callable[[int, int], object] | None = None) -> dict[str, Any]:
-        """`problems`: a list of texts; and the totals. `progress` gets bytes done and bytes in all."""
-    def merge(self, other: Store, *, replace: bool = False) -> dict[str, int]: ...
+        """`entries`, `blobs`, `bytes`; `problems`, `repaired`, `left`: lists of texts. `progress` gets bytes done and bytes
+        in all, in this thread; what it raises, and Ctrl-C, comes at once, after a repair has ended."""
+
+    def merge(self, other: Store, *, replace: bool = False) -> dict[str, int]:
+        """entries_copied, entries_replaced, entries_kept, entries_same, blobs_copied, bytes_copied, blobs_shared,
+        bytes_shared, damaged."""
 
 # --- caches ------------------------------------------------------------------------------------------------------
-
-Query = Any
-"""Conditions as keywords: prefix, function, tag (texts), created_before, created_after, used_before, expired_at (times),
-at_least (bytes), pinned (bool). The namespace is the cache's own."""
 
 @final
 class Cache:
     """A namespace of a store, with counters. Nothing that is wrong with an entry raises in `look`: it is counted, told to
-    `logging` (logger "ndstash", once loudly), and None."""
+    `logging` (logger "ndstash", once loudly), and None. A cache that is off finds nothing and counts nothing.
 
-    store: Store
-    namespace: str
-    enabled: bool
+    Conditions of `find`, `evict`, `expire`, as keywords: prefix, function, tag (texts), created_before, created_after,
+    used_before, expired_at (times), at_least (bytes), pinned (bool). One that is None is none. The namespace is the
+    cache's own."""
+
+    @property
+    def store(self) -> Store: ...
+    @property
+    def namespace(self) -> str: ...
+    @property
+    def enabled(self) -> bool: ...
+    @enabled.setter
+    def enabled(self, value: bool) -> None: ...
     def sub(self, name: str) -> Cache: ...
-    def look(self, key: Key, stale: float = 0.0) -> Entry | None:
-        """The entry, if its time is not over for `stale` seconds or longer. Counts nothing: see `note_hit`."""
+    def look(self, key: Key, stale: float = 0.0, *, again: bool = False) -> Entry | None:
+        """The entry, if its time is not over for `stale` seconds or longer. Counts nothing: see `note_hit`; but damage is
+        counted and told, unless this is the second look at what the first one told of (`again`)."""
+
     def note_hit(self, entry: Entry) -> None: ...
     def note_miss(self) -> None: ...
     def note_damaged(self, key: Key, reason: str) -> None: ...
@@ -185,33 +264,49 @@ class Cache:
     def note_computed(self, seconds: float) -> None: ...
     def flight(self, key: Key, wait: float | None = None) -> Flight | None:
         """Takes the right to compute, waiting at most so long (None: the cache's own time); None if this thread has it
-        already or the store is read-only. Raises Busy."""
+        already or the store is read-only. Raises `Busy`."""
+
     def writer(self, key: Key) -> Writer:
         """Its `put` counts new and shared bytes."""
+
     def contains(self, key: Key) -> bool: ...
     def info(self, key: Key) -> Info | None: ...
-    def forget(self, key: Key) -> bool: ...
+    def forget(self, key: Key, only: Info | None = None) -> bool:
+        """Removes an entry; if `only` is given, only if it is still that one."""
+
     def relabel(
         self,
         key: Key,
         *,
         tags: Sequence[str] | None = None,
         meta: Mapping[str, object] | None = None,
-        expires_in: float | None = ...,
+        expires_in: float | EllipsisType | None = ...,
         pinned: bool | None = None,
     ) -> bool:
         """Changes what is given; `expires_in=None` is never."""
-    def find(self, **conditions: Query) -> Iterator[Info]: ...
-    def evict(self, **conditions: Query) -> int: ...
-    def expire(self, **conditions: Query) -> int: ...
+
+    def find(self, **conditions: Any) -> Iterator[Info]:
+        """In no particular order. Damaged entries are passed over: `Store.verify` tells of them."""
+
+    def evict(self, **conditions: Any) -> int: ...
+    def expire(self, **conditions: Any) -> int: ...
     def explain(self, key: Key, n: int = 3) -> list[dict[str, Any]]:
-        """The nearest stored calls: `info`, `differences` (`part`, `here`, `there`: texts)."""
+        """The nearest stored calls: `info`, `differences` (`part`; `here`, `there`: texts, None where there is no such
+        part)."""
+
     def stats(self) -> dict[str, int]:
         """hits, stale, misses, damaged, failures, refused, saved_ns, computed_ns, new_bytes, shared_bytes."""
 
 @final
 class Flight:
-    def release(self) -> None: ...
+    """The right to compute the value of a key, until it is released, or dropped."""
+
+    def release(self) -> None:
+        """Gives it back. Any thread may, and more than once."""
+
+    def detach(self) -> None:
+        """Makes it nobody's own: the thread that took it then waits for the key like any other."""
+
     def __enter__(self) -> Self: ...
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
@@ -219,68 +314,111 @@ class Flight:
 
 @final
 class Writer:
-    """Builds one entry. Set the value once by one of `portable`, `payload`, `stream`, `canvas`; then `put`."""
+    """Builds one entry. Set the value once by one of `portable`, `payload`, `stream`, `canvas`; then `put`. For one thread
+    at a time. Dropping it leaves nothing."""
 
     def tag(self, tag: str) -> None: ...
     def meta(self, name: str, value: object) -> None:
         """Plain values only: what `portable` takes, without arrays."""
+
     def expires_in(self, seconds: float | None) -> None: ...
     def pin(self, pinned: bool) -> None: ...
     def compute_time(self, seconds: float) -> None: ...
     def portable(self, value: object) -> bool:
         """False, and nothing is written, if the value is not portable: see `is_portable`."""
+
     def payload(self, encoding: str, data: BufferLike, buffers: Sequence[BufferLike]) -> None:
         """A byte string and the buffers beside it, in an encoding of the caller's. Element type, shape and order of each
         buffer are taken from what its memoryview says, where ndstash has such arrays; else it is bytes. Buffers that are
-        whole blobs of a store (also as numpy arrays over one) are not hashed."""
-    def stream(self, file: BinaryIO) -> None: ...
-    def canvas(self, canvas: Canvas) -> None: ...
+        whole blobs of a store (also as numpy arrays over one) are not hashed. Raises `Invalid` for memory with gaps."""
+
+    def stream(self, file: BinaryIO) -> None:
+        """A byte string: what the file yields from where it is to its end. It is portable (`bytes`)."""
+
+    def canvas(self, canvas: Canvas) -> None:
+        """The array that was produced in place, and is sealed. It is portable."""
+
     def put(self, *, expect: Literal["any", "absent"] | Info = "any") -> dict[str, int] | None:
-        """new_blobs, new_bytes, shared_blobs, shared_bytes; None if what is there is not what is expected. Raises."""
+        """new_blobs, new_bytes, shared_blobs, shared_bytes; None if what is there is not what is expected. Raises `TooLarge`,
+        `IOFailed`, `Busy`; what was there is then still there."""
 
 def is_portable(value: object) -> bool:
-    """Whether it is a plain tree: None, bool, int, float, complex, str, bytes, list, tuple, dict, set, frozenset,
-    datetime, date, time, timedelta, numpy scalars and arrays of ndstash's element types, exactly these types, in native
-    byte order, no mutable one met twice, at most 64 deep."""
+    """Whether it is a plain tree: None, bool, int, float, complex, str, bytes, list, tuple, dict, set, frozenset, numpy
+    arrays of ndstash's element types, exactly these types, in native byte order, no mutable one met twice, at most 60 deep,
+    with no lone surrogates, at most a million values and 16 MiB of text and short byte strings."""
 
+@disjoint_base
 class Info:
-    key: Key
-    name: str | None
-    created: float
-    expires: float | None
-    last_used: float
-    compute_time: float | None
-    pinned: bool
-    sequence: int
-    encoding: str
-    namespace: str | None
-    function: str | None
-    version: str | None
-    parts: dict[str, Any] | None
-    host: str | None
-    user: str | None
-    tags: list[str]
-    meta: dict[str, Any]
-    logical_bytes: int
-    manifest_bytes: int
-    arrays: list[dict[str, Any]]
-    """dtype (text), shape, order ("C" or "F"), nbytes, digest, inline."""
-    description: str
-    """What the value is in a few words, as in `float64 (1000, 1000)`."""
+    """What an entry says of itself."""
+
+    @property
+    def key(self) -> Key: ...
+    @property
+    def name(self) -> str | None: ...
+    @property
+    def created(self) -> float: ...
+    @property
+    def expires(self) -> float | None: ...
+    @property
+    def last_used(self) -> float: ...
+    @property
+    def compute_time(self) -> float | None: ...
+    @property
+    def pinned(self) -> bool: ...
+    @property
+    def sequence(self) -> int: ...
+    @property
+    def encoding(self) -> str: ...
+    @property
+    def namespace(self) -> str | None: ...
+    @property
+    def function(self) -> str | None: ...
+    @property
+    def version(self) -> str | None: ...
+    @property
+    def parts(self) -> dict[str, Any] | None: ...
+    @property
+    def host(self) -> str | None: ...
+    @property
+    def user(self) -> str | None: ...
+    @property
+    def tags(self) -> list[str]: ...
+    @property
+    def meta(self) -> dict[str, Any]: ...
+    @property
+    def logical_bytes(self) -> int: ...
+    @property
+    def manifest_bytes(self) -> int: ...
+    @property
+    def arrays(self) -> list[dict[str, Any]]:
+        """dtype (text), shape, order ("C" or "F"), nbytes, digest, inline."""
+
+    @property
+    def description(self) -> str:
+        """What the value is in a few words, as in `float64 (1000, 1000)`."""
 
 @final
 class Entry(Info):
-    """An entry with its blobs open."""
+    """An entry with its blobs open: whatever happens to it, its value can be loaded."""
 
-    stale: bool
+    @property
+    def stale(self) -> bool: ...
     def distrust(self) -> str | None:
-        """Why a pickle in it should not be loaded (design: somebody else owns or may write it); None if it may be."""
-    def portable(self, mode: MmapMode) -> object:
-        """The value. Raises Damaged; Unsupported if the encoding is not `tree`."""
+        """Why a pickle in it should not be loaded (somebody else owns or may write it); None if it may be."""
+
+    def portable(self, mode: MmapMode) -> Any:
+        """The value. Arrays of bfloat16 have the type of the package ml_dtypes. Raises `Damaged`; `Unsupported` if the
+        encoding is not `tree`, for bfloat16 without that package, and for keys of other languages that Python cannot
+        hash."""
+
     def payload(self, mode: MmapMode) -> tuple[Buffer, list[Buffer]]:
-        """What Writer.payload was given. In mode "c" every buffer is writable, private memory; in None, memory of its own."""
+        """What Writer.payload was given. In mode "r" every buffer is read-only; in mode "c" writable, private memory; in
+        None, memory of its own, writable and checked. Raises `Damaged`; `Unsupported` if it is no payload."""
+
     def stream(self) -> BinaryIO:
-        """A reader of a byte string (Writer.stream), that needs no memory for it."""
+        """A reader of a byte string, that needs no memory for it where the store maps. Raises `Unsupported` if the value is
+        not one byte string."""
+
     def writable(self, index: int) -> Buffer:
         """Buffer number `index` of the payload under a private copy-on-write map."""
 
@@ -288,15 +426,22 @@ class Entry(Info):
 class Canvas:
     """Writable memory of an array that is produced in place."""
 
-    buffer: Buffer
-    dtype: str
-    shape: tuple[int, ...]
+    @property
+    def buffer(self) -> Buffer: ...
+    @property
+    def dtype(self) -> str: ...
+    @property
+    def shape(self) -> tuple[int, ...]: ...
     def seal(self) -> None:
-        """Hashes and publishes. Memory that somebody still looks at stays readable, and writing to it changes nothing in the
-        store. Raises if it was sealed or dropped."""
-    def drop(self) -> None: ...
+        """Hashes, and puts on disk. Memory that somebody still looks at stays readable, and writing to it changes nothing in
+        the store. Raises `Invalid` if it was sealed or dropped, `IOFailed`."""
+
+    def drop(self) -> None:
+        """Lets go of what was not put. Memory that somebody looks at stays."""
 
 def after_fork_in_child() -> None: ...
-def drain_log() -> list[tuple[int, str]]: ...
+def drain_log() -> list[tuple[int, str]]:
+    """What the core has said since this was last called: level of `logging`, text."""
+
 def run_cli(arguments: Sequence[str]) -> int:
     """The command line program; returns its exit code."""

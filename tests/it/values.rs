@@ -363,6 +363,8 @@ fn a_value_of_another_type_says_where_and_what_differs() {
         weights: A,
     }
     #[derive(Debug, Deserialize)]
+    struct Nothing;
+    #[derive(Debug, Deserialize)]
     #[expect(dead_code, reason = "it is asked for and never made")]
     enum Other2 {
         One(Array1<f64>),
@@ -378,7 +380,9 @@ fn a_value_of_another_type_says_where_and_what_differs() {
     differs::<Other<String>>(&store, [".layers[0].weights", "a string", "float64 of shape [30, 20]"]);
     differs::<Other<f64>>(&store, [".layers[0].weights", "f64", "float64 of shape [30, 20]"]);
     differs::<Other<()>>(&store, [".layers[0].weights", "unit", "float64 of shape [30, 20]"]);
+    differs::<Other<Nothing>>(&store, [".layers[0].weights", "unit struct", "float64 of shape [30, 20]"]);
     differs::<u8>(&store, ["", "u8", "a map of 10"]);
+    differs::<i128>(&store, ["", "i128", "a map of 10"]);
     differs::<Other<(u8, u8)>>(&store, [".layers[0].weights", "a tuple of size 2", "float64 of shape"]);
     differs::<BTreeMap<String, u8>>(&store, [".layers", "u8", "a list of 2"]);
     differs::<Array2<f64>>(&store, ["", "float64 of 2 dimensions", "a map of 10"]);

@@ -205,7 +205,7 @@ impl<'de> Deserializer<'de> for Loader<'de> {
 
     forward! {
         deserialize_bool deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_u8 deserialize_u16
-        deserialize_u32 deserialize_u64 deserialize_char deserialize_str deserialize_string deserialize_unit
+        deserialize_u32 deserialize_u64 deserialize_u128 deserialize_char deserialize_str deserialize_string deserialize_unit
         deserialize_identifier
     }
 
@@ -217,12 +217,8 @@ impl<'de> Deserializer<'de> for Loader<'de> {
         match self.node {
             Tree::Int(value) => visitor.visit_i128((*value).into()),
             Tree::UInt(value) => visitor.visit_i128((*value).into()),
-            _ => self.deserialize_any(visitor),
+            _ => self.single(visitor),
         }
-    }
-
-    fn deserialize_u128<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
-        self.deserialize_any(visitor)
     }
 
     fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
@@ -259,7 +255,7 @@ impl<'de> Deserializer<'de> for Loader<'de> {
     }
 
     fn deserialize_unit_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Failure> {
-        self.deserialize_any(visitor)
+        self.single(visitor)
     }
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, Failure> {
