@@ -156,7 +156,7 @@ class Buffer(BufferLike):
 
     @property
     def store(self) -> str | None:
-        """The path of the store it was mapped from."""
+        """The path of the store it was loaded from; None if that is only read, or the memory is the buffer's own."""
 
     def __len__(self) -> int: ...
     if sys.version_info >= (3, 12):

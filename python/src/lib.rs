@@ -1,5 +1,7 @@
 //! The core of the Python package: types and errors converted, nothing implemented again.
 
+#![expect(clippy::needless_pass_by_value, reason = "functions of Python are given what was extracted for them alone")]
+
 mod address;
 mod buffer;
 mod cache;
@@ -10,6 +12,7 @@ mod encode;
 mod entry;
 mod error;
 mod flight;
+mod home;
 mod interrupt;
 mod key;
 mod kind;

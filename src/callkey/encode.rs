@@ -12,6 +12,12 @@ use crate::error::Error;
 use crate::format::canonical::{Canonical, Container, Content, EqualKeys};
 use crate::mem::{Elements, recognise};
 
+/// The names of newtypes by which a value says what it is: a set of the sequence inside, one that cannot change, an
+/// integer of the bytes inside.
+pub(crate) const SET: &str = "$ndstash::Set";
+pub(crate) const FROZEN_SET: &str = "$ndstash::FrozenSet";
+pub(crate) const INTEGER: &str = "$ndstash::Integer";
+
 /// How deep values may hold each other.
 const MAX_DEPTH: u16 = 128;
 
@@ -141,6 +147,9 @@ enum Hint {
     None,
     /// The order of its items does not count.
     Set,
+    FrozenSet,
+    /// Its bytes are an integer in two's complement.
+    Integer,
     /// Its two numbers are one.
     Complex(DType),
     /// Its integer stands for the bits of a float.
@@ -148,6 +157,16 @@ enum Hint {
 }
 
 impl Hint {
+    /// What the name of a newtype says.
+    fn named(name: &str) -> Option<Self> {
+        match name {
+            SET => Some(Hint::Set),
+            FROZEN_SET => Some(Hint::FrozenSet),
+            INTEGER => Some(Hint::Integer),
+            _ => None,
+        }
+    }
+
     /// A name that changes, or belongs to another type, costs no more than a distinction: what comes next must fit.
     fn of<T: ?Sized>() -> Self {
         const POINTERS: [&str; 6] =
@@ -289,6 +308,10 @@ impl<'a> Serializer for Encoder<'a> {
     }
 
     fn serialize_bytes(self, value: &[u8]) -> Result<(), Flaw> {
+        if self.hint == Hint::Integer {
+            self.out.integer_bytes(value);
+            return Ok(());
+        }
         bytes(value.len(), || Content::of(value), self.how, self.out);
         Ok(())
     }
@@ -318,7 +341,10 @@ impl<'a> Serializer for Encoder<'a> {
         self.serialize_unit()
     }
 
-    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, _: &'static str, value: &T) -> Result<(), Flaw> {
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, name: &'static str, value: &T) -> Result<(), Flaw> {
+        if let Some(hint) = Hint::named(name) {
+            return value.serialize(Encoder { hint, ..self });
+        }
         let Hint::Half(dtype) = self.hint else { return encode(value, self.how, self.out) };
         let at = self.out.len();
         encode(value, self.how.bare(), self.out)?;
@@ -339,7 +365,11 @@ impl<'a> Serializer for Encoder<'a> {
     }
 
     fn serialize_seq(self, _: Option<usize>) -> Result<Inside<'a>, Flaw> {
-        let kind = if self.hint == Hint::Set { Container::Set } else { Container::List };
+        let kind = match self.hint {
+            Hint::Set => Container::Set,
+            Hint::FrozenSet => Container::FrozenSet,
+            _ => Container::List,
+        };
         Ok(self.open(kind))
     }
 

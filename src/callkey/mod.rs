@@ -20,6 +20,7 @@ use serde::Serialize;
 pub use builder::KeyBuilder;
 use builder::Parts;
 pub(crate) use builder::check_namespace;
+pub(crate) use encode::{FROZEN_SET, INTEGER, SET};
 pub use encoder::{Encoded, Encoder, Items, Pairs};
 pub use round::Rounding;
 

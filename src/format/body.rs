@@ -55,6 +55,7 @@ pub(crate) struct Origin {
 
 /// Of a body, what loading the value takes.
 pub(crate) struct Content {
+    pub(crate) encoding: String,
     pub(crate) arrays: Vec<ArrayRecord>,
     pub(crate) value: Tree,
 }
@@ -64,7 +65,7 @@ impl Content {
     pub(crate) fn parse(bytes: &[u8], head: &Head) -> Result<Self, Fault> {
         let body = decode::body(bytes, false)?;
         body.check(head)?;
-        Ok(Content { arrays: body.arrays, value: body.value })
+        Ok(Content { encoding: body.encoding, arrays: body.arrays, value: body.value })
     }
 }
 

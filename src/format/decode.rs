@@ -182,7 +182,8 @@ impl<'a> Decoder<'a> {
             for _ in 0..count {
                 let key = from.text_bytes(what)?;
                 let at = names.iter().position(|name| name.as_bytes() == key);
-                let at = at.ok_or_else(|| malformed(what, format!("{:?} is no key of it", String::from_utf8_lossy(key))))?;
+                let at =
+                    at.ok_or_else(|| malformed(what, format!("{:?} is no key of it", String::from_utf8_lossy(key))))?;
                 if seen & 1 << at != 0 {
                     return Err(malformed(what, format!("{:?} stands there twice", names[at])));
                 }

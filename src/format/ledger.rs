@@ -17,7 +17,8 @@ pub(crate) struct Ledger {
     pub(crate) bytes: u64,
     /// Number of entries, likewise.
     pub(crate) entries: u64,
-    /// The same two when the last culler was done: until they have grown, another would find nothing more to remove.
+    /// The same two when the last culler was done: if they were over a limit then, another would find nothing more to
+    /// remove until they have grown.
     pub(crate) counted_bytes: u64,
     pub(crate) counted_entries: u64,
     /// The highest sequence number when the last culler began.

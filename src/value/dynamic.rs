@@ -282,7 +282,8 @@ impl From<AnyArray> for Value {
 }
 
 impl Entry {
-    /// The value without knowing its type. No array is loaded.
+    /// The value without knowing its type; in another [encoding](crate::EntryInfo::encoding) than `tree`, what stands
+    /// for it. No array is loaded.
     pub fn to_value(&self) -> Value {
         Value::of(self.tree(), self.stored_arrays())
     }

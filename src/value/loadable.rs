@@ -78,8 +78,9 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::WrongType`](crate::Error::WrongType) if the value is not a `T`: it says where, what was expected and what
-    /// was found. [`Error::Corrupt`](crate::Error::Corrupt) or [`Error::Malformed`](crate::Error::Malformed) if manifest
-    /// or blob are damaged.
+    /// was found. [`Error::Unsupported`](crate::Error::Unsupported) if it is encoded in another way than as a tree, by
+    /// another program. [`Error::Corrupt`](crate::Error::Corrupt) or [`Error::Malformed`](crate::Error::Malformed) if
+    /// manifest or blob are damaged.
     pub fn get<'a, T: DeserializeOwned>(&self, address: impl Into<Address<'a>>) -> Result<Option<T>> {
         match self.loadable(&address.into().key()?, false)? {
             Some(found) => found.value().map(Some),
@@ -91,6 +92,7 @@ impl Store {
     pub(crate) fn loadable(&self, key: &Key, noted: bool) -> Result<Option<Loadable>> {
         let opened = self.open_by(Content::parse, |content| &content.arrays, key)?;
         let Some((Manifest { head, body, file }, Opened { arrays, .. })) = opened else { return Ok(None) };
+        load::check_encoding(self, key, &body.encoding)?;
         if !noted {
             self.note_use(key, &file)?;
         }

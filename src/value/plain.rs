@@ -9,6 +9,7 @@ use serde::ser::{self, Serialize, SerializeMap, SerializeTuple, Serializer};
 use super::array;
 use super::dynamic::{AnyArray, Value};
 use super::load::{VALUE, Wide, wide};
+use crate::callkey::{FROZEN_SET, INTEGER, SET};
 use crate::dtype::DType;
 use crate::mem::{Handed, Shown};
 
@@ -29,7 +30,7 @@ impl Serialize for Shown<'_, Value> {
             Value::Integer(bytes) => match wide(bytes) {
                 Some(Wide::Signed(value)) => to.serialize_i128(value),
                 Some(Wide::Unsigned(value)) => to.serialize_u128(value),
-                None => to.serialize_bytes(bytes),
+                None => to.serialize_newtype_struct(INTEGER, &ShownBytes(bytes)),
             },
             Value::Bytes(bytes) => to.serialize_bytes(bytes),
             Value::Float(value) => to.serialize_f64(*value),
@@ -41,7 +42,9 @@ impl Serialize for Shown<'_, Value> {
                 items.iter().try_for_each(|item| tuple.serialize_element(item))?;
                 tuple.end()
             }
-            Value::List(items) | Value::Set(items) | Value::FrozenSet(items) => to.collect_seq(items),
+            Value::List(items) => to.collect_seq(items),
+            Value::Set(items) => to.serialize_newtype_struct(SET, items),
+            Value::FrozenSet(items) => to.serialize_newtype_struct(FROZEN_SET, items),
             Value::Map(pairs) => {
                 let mut map = to.serialize_map(Some(pairs.len()))?;
                 pairs.iter().try_for_each(|(key, value)| map.serialize_entry(key, value))?;
@@ -53,6 +56,15 @@ impl Serialize for Shown<'_, Value> {
             Value::Sequence(array) => sequence(array, to),
             Value::Omitted { dtype, shape, digest } => (dtype, shape, digest.to_string()).serialize(to),
         }
+    }
+}
+
+/// A byte string, not a sequence of numbers.
+struct ShownBytes<'a>(&'a [u8]);
+
+impl Serialize for ShownBytes<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_bytes(self.0)
     }
 }
 

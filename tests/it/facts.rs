@@ -164,6 +164,10 @@ fn a_value_in_another_encoding_is_kept_but_not_taken_for_the_value() {
         ["pickle-5", "pickle-5", "tree"]
     );
     assert_eq!(store.gc(&GcOptions::new()).unwrap().blobs_kept, 1);
+    assert_error!(store.get::<(Vec<u8>, Vec<f64>)>("y"), Error::Unsupported { .. });
+    let entry = store.entry("y").unwrap().unwrap();
+    assert_error!(entry.value::<ndstash::Value>(), Error::Unsupported { .. });
+    assert_eq!(entry.to_value().items().map(<[_]>::len), Some(2), "what stands for it");
     agree(&dir); // that the reader lists no value is part of it
     let shown = json_of(&dir.path(), &["show", "y", "--json"]).0;
     assert_eq!((&shown["encoding"], shown.get("value"), &shown["elements"]), (&"pickle-5".into(), None, &json!({})));

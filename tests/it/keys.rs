@@ -122,6 +122,15 @@ fn a_value_of_no_type_has_the_key_of_what_it_stands_for() {
     let items = || vec![Value::Int(1), Value::Str("a".into())];
     assert_eq!(key(&Value::Tuple(items())), key(&(1, "a")));
     assert_ne!(key(&Value::Tuple(items())), key(&Value::List(items())));
+    let turned = || items().into_iter().rev().collect::<Vec<_>>();
+    assert_eq!(key(&Value::Set(items())), key(&Value::Set(turned())));
+    assert_eq!(key(&Value::FrozenSet(items())), key(&Value::FrozenSet(turned())));
+    assert_eq!(key(&Value::Set(vec![Value::Int(2), Value::Int(1)])), key(&std::collections::BTreeSet::from([1, 2])));
+    assert_ne!(key(&Value::Set(items())), key(&Value::FrozenSet(items())));
+    assert_ne!(key(&Value::Set(items())), key(&Value::List(items())));
+    let wide = || (0..40).collect::<Vec<u8>>();
+    assert_ne!(key(&Value::Integer(wide())), key(&Value::Bytes(wide())));
+    assert_eq!(key(&Value::Integer(vec![7])), key(&7));
     assert_eq!(key(&Value::Complex(1.5, -0.0)), key(&Complex64::new(1.5, -0.0)));
     assert_ne!(key(&Value::Complex(1.5, 2.0)), key(&(1.5, 2.0)));
     let integer = |bytes: &[u8]| Value::Integer(bytes.to_vec());

@@ -214,7 +214,10 @@ fn a_disk_that_is_full_or_fails_at_the_seal_fails_it_and_the_memory_stays() {
 fn arrays_that_cannot_be_are_refused() {
     let dir = Dir::new();
     let store = dir.blobs_only();
-    assert_error!(store.create_raw(DType::Float64, &[1 << 40, 1 << 40]), Error::TooLarge { what: "the array", .. });
+    assert_error!(
+        store.create_raw(DType::Float64, &[1 << 40, 1 << 40]),
+        Error::TooLarge { what: "the size of the array in bytes", .. }
+    );
     assert_error!(store.create_raw(DType::UInt8, &[1; 65]), Error::TooLarge { what: "the number of dimensions", .. });
     assert_error!(dir.read_only().create_raw(DType::UInt8, &[1]), Error::Unsupported { .. });
     each_store(|dir, store, _| {

@@ -23,7 +23,7 @@ use ndarray::{Array1, Ix1};
 use ndstash::{Store, StoreOptions, Tree};
 
 const WRITERS: u64 = 6;
-/// Names of each kind that a writer has, and common ones.
+/// Names of each writer whose entries are pinned, and common ones.
 const NAMES: u64 = 12;
 /// Names of each writer whose entries nobody pins.
 const FREE: u64 = 100;

@@ -8,9 +8,13 @@ use serde::de::{Deserialize, Deserializer, Unexpected, Visitor};
 
 use super::{Entry, StoredArray, Value};
 use crate::dtype::DType;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::format::body::TREE;
 use crate::format::tree::{Tag, Tree};
+use crate::key::Key;
+use crate::layout;
 use crate::mem::{self, Failure, Form};
+use crate::store::Store;
 use access::{Form as ArrayForm, Items, Pairs, Variant};
 use elements::Elements;
 pub(super) use elements::numbers;
@@ -26,11 +30,25 @@ impl Entry {
     /// up to 1024 bytes; longer ones are kept like arrays.
     ///
     /// # Errors
-    /// [`Error::WrongType`](crate::Error::WrongType), with the place, if the value is not a `T`; what
+    /// [`Error::WrongType`](crate::Error::WrongType), with the place, if the value is not a `T`;
+    /// [`Error::Unsupported`](crate::Error::Unsupported) if its [encoding](crate::EntryInfo::encoding) is not `tree`; what
     /// [`StoredArray::to_array`] fails with.
     pub fn value<'a, T: Deserialize<'a>>(&'a self) -> Result<T> {
+        check_encoding(&self.store, &self.key(), self.encoding())?;
         value(self.tree(), self.stored_arrays())
     }
+}
+
+/// Only a value that is its tree can be loaded: what a tree stands for otherwise is for others to know.
+///
+/// # Errors
+/// [`Error::Unsupported`](crate::Error::Unsupported) otherwise.
+pub(super) fn check_encoding(store: &Store, key: &Key, encoding: &str) -> Result<()> {
+    if encoding == TREE {
+        return Ok(());
+    }
+    let path = store.root().full(&layout::entry(key));
+    Err(Error::Unsupported { path, what: format!("the encoding {encoding:?} of its value") })
 }
 
 /// A tree with its arrays as a `T`; see [`Entry::value`].

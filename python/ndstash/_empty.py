@@ -1,0 +1,53 @@
+"""Arrays that are produced in place."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from ndstash._arrays import over
+from ndstash._core import Canvas, Writer
+from ndstash._handle import Handle
+
+
+class Empty:
+    """An array of a cache that is still written: what `Cache.empty` returns.
+
+    It lies in a file whose space is reserved, so it may be larger than memory. `seal` stores it without a copy; nobody
+    sees it before. At the end of a `with` statement it is sealed, or dropped if there was an error.
+    """
+
+    def __init__(
+        self,
+        handle: Handle,
+        shape: int | Sequence[int],
+        dtype: npt.DTypeLike,
+        publish: Callable[[Callable[[Writer], None]], Any],
+    ) -> None:
+        extents = (shape,) if isinstance(shape, int) else tuple(shape)
+        kind = np.dtype(dtype)
+        self._publish = publish
+        self._canvas: Canvas = handle.store.array(kind.name, extents)
+        self.array: npt.NDArray[Any] = over(self._canvas.buffer, kind, extents)
+
+    def seal(self) -> npt.NDArray[Any]:
+        """Stores the array. Returns it as the cache will hand it out; views of `array` stay readable, and what is written
+        to them changes nothing. Raises what keeps it from being stored, and `Invalid` if that was done already."""
+        self._canvas.seal()
+        stored: npt.NDArray[Any] = self._publish(lambda writer: writer.canvas(self._canvas))
+        self.array = stored
+        return stored
+
+    def drop(self) -> None:
+        """Gives it up."""
+        self._canvas.drop()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self.seal()
+        else:
+            self.drop()

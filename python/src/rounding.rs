@@ -1,0 +1,71 @@
+//! How floats of a key are rounded.
+
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString};
+
+use crate::error::Result;
+
+/// How floats of a key are rounded.
+#[pyclass(frozen, module = "ndstash._core")]
+pub(crate) struct Rounding(pub(crate) ndstash::Rounding);
+
+impl Rounding {
+    fn of(rounding: ndstash::Rounding, deep: bool) -> Self {
+        Rounding(if deep { rounding.deep() } else { rounding })
+    }
+}
+
+#[pymethods]
+impl Rounding {
+    /// To so many digits after the point; negative: before it.
+    #[staticmethod]
+    #[pyo3(signature = (n, *, deep = true))]
+    fn decimals(n: i32, deep: bool) -> Self {
+        Rounding::of(ndstash::Rounding::decimals(n), deep)
+    }
+
+    /// To so many digits.
+    #[staticmethod]
+    #[pyo3(signature = (k, *, deep = true))]
+    fn significant(k: u32, deep: bool) -> Self {
+        Rounding::of(ndstash::Rounding::significant(k), deep)
+    }
+
+    fn __repr__(&self) -> String {
+        format!("{:?}", self.0)
+    }
+}
+
+/// One rounding for all parts of a key, or one for some.
+pub(crate) enum Roundings<'py> {
+    All(ndstash::Rounding),
+    By(Bound<'py, PyDict>),
+}
+
+impl<'py> FromPyObject<'_, 'py> for Roundings<'py> {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        if let Ok(rounding) = object.cast::<Rounding>() {
+            return Ok(Roundings::All(rounding.get().0));
+        }
+        if let Ok(by_name) = object.cast::<PyDict>() {
+            return Ok(Roundings::By(by_name.to_owned()));
+        }
+        let by_name = object.py().get_type::<PyDict>().call1((object,))?;
+        Ok(Roundings::By(by_name.cast_into()?))
+    }
+}
+
+impl Roundings<'_> {
+    /// That of a part.
+    pub(crate) fn of(&self, name: &Bound<'_, PyString>) -> Result<Option<ndstash::Rounding>> {
+        Ok(match self {
+            Roundings::All(rounding) => Some(*rounding),
+            Roundings::By(by_name) => match by_name.get_item(name)? {
+                Some(found) => Some(found.cast::<Rounding>()?.get().0),
+                None => None,
+            },
+        })
+    }
+}
