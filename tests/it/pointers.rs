@@ -11,7 +11,7 @@ use ndstash::seam::{Flow, Verb};
 use ndstash::{DType, Digest, Error, GcOptions, RawArray, RawMemory, Store, StoreOptions};
 
 use crate::common::{Child, Dir, PUBLISHED_NS, assert_error, files_in, mode_of, modified_ns, noise, peek, poke, seam};
-use crate::common::{trusted, verify};
+use crate::common::{Record, trusted, verify};
 
 const LEN: usize = 30_000;
 
@@ -271,6 +271,26 @@ fn forks_while_it_fills() {
     await_word(&beside, "written");
     assert_eq!((held(&memory)[5], held(&memory)[6]), (55, noise(LEN, 1)[6]), "nor what is still looked at");
     sealed.put("made").unwrap();
+}
+
+/// In a process that forks no other: one that is about to run another program would have the file open, too.
+#[test]
+fn an_array_that_nobody_else_could_write_to_is_not_copied() {
+    let dir = Dir::new();
+    drop(dir.blobs_only());
+    Child::alone("pointers::is_sealed_where_it_lies", &dir.path()).passes();
+}
+
+#[test]
+#[ignore = "run by the test above, in a process of its own"]
+fn is_sealed_where_it_lies() {
+    let record = Record::default();
+    let options = StoreOptions::new().mapping(trusted()).seam(record.seam());
+    let store = options.open(Child::room()).unwrap();
+    let made = bytes(&store, &noise(LEN, 1));
+    drop(made.seal().unwrap());
+    let count = |verb| record.take().iter().filter(|(seen, _)| *seen == verb).count();
+    assert_eq!(count(Verb::Create), 1, "the file that was made for it");
 }
 
 fn tell(beside: &Path, word: &str) {

@@ -30,8 +30,8 @@ impl Entry {
     /// up to 1024 bytes; longer ones are kept like arrays.
     ///
     /// # Errors
-    /// [`Error::WrongType`](crate::Error::WrongType), with the place, if the value is not a `T`;
-    /// [`Error::Unsupported`](crate::Error::Unsupported) if its [encoding](crate::EntryInfo::encoding) is not `tree`; what
+    /// [`Error::WrongType`], with the place, if the value is not a `T`;
+    /// [`Error::Unsupported`] if its [encoding](crate::EntryInfo::encoding) is not `tree`; what
     /// [`StoredArray::to_array`] fails with.
     pub fn value<'a, T: Deserialize<'a>>(&'a self) -> Result<T> {
         check_encoding(&self.store, &self.key(), self.encoding())?;
@@ -42,7 +42,7 @@ impl Entry {
 /// Only a value that is its tree can be loaded: what a tree stands for otherwise is for others to know.
 ///
 /// # Errors
-/// [`Error::Unsupported`](crate::Error::Unsupported) otherwise.
+/// [`Error::Unsupported`] otherwise.
 pub(super) fn check_encoding(store: &Store, key: &Key, encoding: &str) -> Result<()> {
     if encoding == TREE {
         return Ok(());
