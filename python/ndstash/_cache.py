@@ -150,7 +150,7 @@ class Cache(MutableMapping[Any, Any]):
 
     def __contains__(self, key: object) -> bool:
         """Whether there is a value whose time is not over. Does not look at its content, and counts nothing."""
-        return self._handle.contains(self._handle.item(key))
+        return self._handle.has(self._handle.item(key))
 
     def __iter__(self) -> Iterator[Any]:
         """The keys in the order in which they were first put, as they are at the start. Reads every entry."""

@@ -13,6 +13,7 @@ from ndstash._core import Entry, Info, Key, MmapMode, Store, Writer
 from ndstash._exit import counting
 from ndstash._keys import describe
 from ndstash._times import Seconds, seconds
+from ndstash.errors import Damaged, Unsupported
 
 
 class Inherit(enum.Enum):
@@ -116,8 +117,15 @@ class Handle:
         return moved
 
     def contains(self, key: Key) -> bool:
-        """Whether there is an entry whose time is not over."""
+        """Whether there is an entry whose time is not over. Raises Damaged."""
         return self.core.contains(key) or (self.renew() and self.core.contains(key))
+
+    def has(self, key: Key) -> bool:
+        """The same, where one that is damaged, or of a later version, is as good as none."""
+        try:
+            return self.contains(key)
+        except (Damaged, Unsupported):
+            return False
 
     def look(self, key: Key) -> Entry | None:
         """The entry, if its time is not over; counts nothing."""

@@ -157,7 +157,7 @@ def pop(handle: Handle, key: Any) -> tuple[Entry | None, Any]:
 def delete(handle: Handle, key: Any) -> bool:
     """Removes an entry; whether there was one whose time was not over."""
     address = handle.item(key)
-    was_there = handle.contains(address)
+    was_there = handle.has(address)
     return handle.core.forget(address) and was_there
 
 

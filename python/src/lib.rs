@@ -6,6 +6,7 @@ mod address;
 mod buffer;
 mod cache;
 mod canvas;
+mod cli;
 mod compose;
 mod dicts;
 mod encode;
@@ -63,6 +64,7 @@ mod _core {
         buffer::{Buffer, digest, known},
         cache::Cache,
         canvas::Canvas,
+        cli::run_cli,
         digest_file,
         entry::{Entry, Info},
         flight::Flight,

@@ -70,6 +70,7 @@ def test_a_damaged_manifest_is_a_miss(cache: ndstash.Cache, at: int) -> None:
     data[at] ^= 0x55
     os.chmod(path, 0o600)
     path.write_bytes(data)
+    assert not f.cached(3)
     assert f(3) == 9 and f(3) == 9
     assert f.stats().misses == 2
 

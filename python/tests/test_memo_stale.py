@@ -126,9 +126,10 @@ def test_two_that_want_each_others_results_do_not_wait_for_ever(tmp_path: Any) -
             return x
         depth.nested = True
         both.wait(30)
-        return 10 * x + function(3 - x)
+        assert function(3 - x) == 3 - x
+        return x
 
     function = cache.memoize(compute, name="f", version="1")
     with pytest.warns(ndstash.NdstashWarning, match="could not be locked"):
         results = in_threads(2, lambda at: function(at + 1))
-    assert results[0] in (12, 31) and results[1] in (21, 32)
+    assert list(results) == [1, 2]

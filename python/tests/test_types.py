@@ -84,7 +84,13 @@ def test_an_equal_value_adds_no_blob(store: Store, name: str) -> None:
     entry = store.entry(name)
     assert entry is not None
     assert any(not array["inline"] for array in entry.arrays) == case.blobs
-    assert put(store, name + ", again", case.make())["new_blobs"] == 0
+    put(store, name + ", again", case.make())
+    again = store.entry(name + ", again")
+    assert again is not None
+    # A pickle tells by identity which of its texts are one: the stream of an equal value may be another.
+    first = 1 if entry.encoding == "pickle-5" else 0
+    digests = [[array["digest"] for array in each.arrays[first:]] for each in (entry, again)]
+    assert digests[0] == digests[1]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="asks /proc what is mapped")
@@ -92,6 +98,7 @@ def test_an_equal_value_adds_no_blob(store: Store, name: str) -> None:
 def test_what_is_large_is_mapped_for_as_long_as_it_is_used(store: Store, name: str) -> None:
     case = CASES[name]
     stored(store, name)
+    gc.collect()
     before = maps(store)
     loaded = get(store, name, "r")
     here = maps(store)

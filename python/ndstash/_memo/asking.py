@@ -65,7 +65,7 @@ class Asking(Generic[P, R]):
         >>> double.cached(1), double(1), double.cached(1)
         (False, 2, True)
         """
-        return self._function.handle.contains(self.key(*args, **kwargs))
+        return self._function.handle.has(self.key(*args, **kwargs))
 
     def get(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """The stored result of a call. Runs nothing; raises KeyError if there is none that can be used.

@@ -66,10 +66,10 @@ class Memoized(Asking[P, R]):
         8
         """
         key = self._function.try_key((*self._bound, *args), kwargs)
-        if key is not None and self._function.handle.contains(key):
+        if key is not None and self._function.handle.has(key):
             return self._reference(key)
         value = self(*args, **kwargs)
-        if key is not None and self._function.handle.contains(key):
+        if key is not None and self._function.handle.has(key):
             return self._reference(key)
         return self._reference(None, value)
 
@@ -137,10 +137,10 @@ class AsyncMemoized(Asking[P, R]):
         """A small reference to a result, which is computed if it is not there. Where it cannot be stored, the reference
         holds it."""
         key = self._function.try_key((*self._bound, *args), kwargs)
-        if key is not None and self._function.handle.contains(key):
+        if key is not None and self._function.handle.has(key):
             return self._reference(key)
         value = await self(*args, **kwargs)
-        if key is not None and self._function.handle.contains(key):
+        if key is not None and self._function.handle.has(key):
             return self._reference(key)
         return self._reference(None, value)
 
