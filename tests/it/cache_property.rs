@@ -177,7 +177,9 @@ impl<'a> Twin<'a> {
             Ok::<_, ()>(missing.iter().map(|_| content(new)).collect())
         });
         let distinct: BTreeSet<u8> = computed.iter().copied().collect();
-        assert_eq!(distinct.len(), computed.len(), "each is computed once");
+        // What was put over a blob that is rotten, which nobody knew, is found so when the key comes a second time.
+        let rotten = self.blobs[usize::from(new)] == State::Rotten;
+        assert!(rotten || distinct.len() == computed.len(), "each is computed once: {computed:?} of {keys:?}");
         computed.iter().for_each(|&key| self.missing(key));
         for (key, value) in keys.iter().zip(values.unwrap()) {
             let new = if computed.contains(key) { Some(new) } else { self.good(*key).map(|(id, _)| id) };
