@@ -269,7 +269,7 @@ impl Merge<'_> {
         }
         let rel = layout::blob(&blob.digest);
         let Some(file) = self.from.root().open_file(&rel)? else { return Err(missing(self.from, blob)) };
-        let staged = self.into.stage_reader(&mut Positioned::new(&file));
+        let staged = self.into.stage_reader(&mut Positioned::new(&file), None);
         let staged = staged.map_err(|error| self.from.name_input(error, blob))?;
         match staged.blob == *blob {
             // A file that is not sealed is open, and a process may have only so many.

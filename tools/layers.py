@@ -26,6 +26,7 @@ LAYERS = [
 SIDEWAYS = {
     "error": ["digest"],
     "digest": ["error", "threads"],
+    "disk": ["mem::start_writeback"],
     "dtype": ["error"],
     "key": ["digest", "error"],
     "layout": ["digest", "key"],

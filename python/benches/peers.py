@@ -67,10 +67,12 @@ def shown(seconds: float) -> str:
 
 
 def medians(works: dict[str, Work], rounds: int, *, repeat: int = 1, before: Work | None = None) -> dict[str, float]:
-    """The median time of one call of each, over rounds in which all take turns."""
+    """The median time of one call of each, over rounds in which all take turns, each round another one first."""
     times: dict[str, list[float]] = {name: [] for name in works}
+    order = list(works.items())
     for _ in range(rounds):
-        for name, work in works.items():
+        order.append(order.pop(0))
+        for name, work in order:
             if before is not None:
                 before()
             start = time.perf_counter()

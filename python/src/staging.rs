@@ -1,7 +1,5 @@
 //! Memory of Python objects on its way into a store.
 
-use std::io::Cursor;
-
 use ndstash::{DType, Order, Tree, Writer};
 use pyo3::prelude::*;
 
@@ -79,9 +77,7 @@ impl Memory {
         if *fixed {
             return writer.raw_array(*dtype, shape, *order, bytes);
         }
-        // What is written is hashed as it is written: another thread may change it in between, and the name of a blob
-        // must be that of its content.
-        writer.array_from_seekable(*dtype, shape, *order, Cursor::new(bytes))
+        writer.raw_array_volatile(*dtype, shape, *order, bytes)
     }
 
     /// Adds it as a byte string.
@@ -91,7 +87,7 @@ impl Memory {
             return writer.payload_known(known);
         }
         let bytes = view.bytes();
-        if *fixed { writer.bytes(bytes) } else { writer.bytes_from_seekable(Cursor::new(bytes)) }
+        if *fixed { writer.bytes(bytes) } else { writer.bytes_volatile(bytes) }
     }
 }
 

@@ -18,6 +18,7 @@ use super::{
 };
 use crate::error::{At, Error, Result};
 use crate::layout::{self, Rel, TMP};
+use crate::mem::start_writeback;
 
 /// The length of one write call. The kernel keeps pieces of 2 MiB and more in large folios, which makes the first
 /// touch of a mapped array ten times cheaper than pieces of 4 KiB do.
@@ -25,6 +26,9 @@ const PIECE: usize = 8 << 20;
 
 /// From this length on, space is reserved before the first write.
 const RESERVE_FROM: u64 = 1 << 20;
+
+/// From this length on, the kernel is told to begin with the writing: below, the sync comes at once.
+const WRITEBACK_FROM: u64 = PIECE as u64;
 
 /// How often a private directory is made until one is locked before a collector sees it. One loss is rare.
 const MAX_TRIES: usize = 50;
@@ -189,11 +193,16 @@ impl PrivateFile {
         Ok(PrivateFile { file, ..self })
     }
 
-    /// Appends bytes.
+    /// Appends bytes. What makes a large file goes to the disk while the rest is written, so that the sync is short.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<()> {
         for piece in bytes.chunks(PIECE) {
             self.write_piece(piece).at("write", self.path())?;
+            let before = self.len;
             self.len += piece.len() as u64;
+            if self.len >= WRITEBACK_FROM {
+                let from = if before < WRITEBACK_FROM { 0 } else { before };
+                start_writeback(&self.file, from, self.len - from);
+            }
         }
         Ok(())
     }

@@ -18,6 +18,7 @@ mod offered;
 mod operators;
 mod raw;
 mod writable;
+mod writeback;
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -44,6 +45,7 @@ pub(crate) use lease::nobody_writes;
 pub(crate) use offered::Offered;
 pub use raw::RawMemory;
 pub(crate) use writable::Canvas;
+pub(crate) use writeback::start_writeback;
 
 /// Whether a store may map its blobs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]

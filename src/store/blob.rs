@@ -3,6 +3,7 @@
 use std::io::Read;
 use std::sync::Arc;
 
+use super::stream::{hash, write_hashed};
 use super::{Store, VerifyOnRead};
 use crate::digest::{Digest, Hasher};
 use crate::disk::{FileId, Owner, Positioned, PrivateFile, SealedFile, Time};
@@ -14,9 +15,6 @@ use crate::threads;
 
 #[expect(clippy::disallowed_types, reason = "a file that `disk` opened")]
 type File = std::fs::File;
-
-/// How much of a stream is in memory at a time.
-const BUFFER: usize = 8 << 20;
 
 /// How much of a map is hashed at a time.
 const MAP_PIECE: usize = 64 << 20;
@@ -47,12 +45,7 @@ pub(crate) struct Staged {
 impl Staged {
     /// Writes what a reader yields into a private file that has no content yet, in one pass.
     pub(crate) fn read_into(mut file: PrivateFile, reader: &mut dyn Read) -> Result<Self> {
-        let mut hasher = Hasher::new();
-        for_each_piece(reader, |piece| {
-            hasher.update(piece);
-            file.write(piece)
-        })?;
-        let blob = BlobRef { digest: hasher.finish(), len: file.len() };
+        let blob = write_hashed(&mut file, reader)?;
         Ok(Staged { blob, held: Held::Written(file) })
     }
 
@@ -135,9 +128,12 @@ impl Store {
         Ok(Staged { blob, held: Held::Written(file) })
     }
 
-    /// Stages what a reader yields, in one pass: the private file is written while the digest is computed.
-    pub(crate) fn stage_reader(&self, reader: &mut dyn Read) -> Result<Staged> {
-        Staged::read_into(self.private_dir()?.file()?, reader)
+    /// Stages what a reader yields, in one pass: the private file is written while the digest is computed. Who knows how
+    /// much that will be says so.
+    pub(crate) fn stage_reader(&self, reader: &mut dyn Read, len: Option<u64>) -> Result<Staged> {
+        let file = self.private_dir()?.file()?;
+        len.map_or(Ok(()), |len| file.reserve(len))?;
+        Staged::read_into(file, reader)
     }
 
     /// Stages a private file that was written and hashed; if its bytes are in the store, those instead.
@@ -158,7 +154,7 @@ impl Store {
 
     /// Stages a blob anew from a file that was it until a collector unlinked it.
     pub(crate) fn stage_again(&self, blob: BlobRef, file: &File) -> Result<Staged> {
-        let staged = self.stage_reader(&mut Positioned::new(file))?.seal()?;
+        let staged = self.stage_reader(&mut Positioned::new(file), None)?.seal()?;
         if staged.blob == blob { Ok(staged) } else { Err(self.corrupt(&blob, &staged.blob)) }
     }
 
@@ -308,36 +304,6 @@ fn hash_open(blob: &OpenBlob) -> Result<BlobRef> {
             let mut hasher = Hasher::new();
             map.bytes().chunks(MAP_PIECE).for_each(|piece| hasher.update(piece));
             Ok(BlobRef { digest: hasher.finish(), len: map.bytes().len() as u64 })
-        }
-    }
-}
-
-/// Hashes what a reader yields.
-pub(crate) fn hash(reader: &mut (impl Read + ?Sized)) -> Result<BlobRef> {
-    let (mut hasher, mut len) = (Hasher::new(), 0);
-    for_each_piece(reader, |piece| {
-        hasher.update(piece);
-        len += piece.len() as u64;
-        Ok(())
-    })?;
-    Ok(BlobRef { digest: hasher.finish(), len })
-}
-
-/// Reads to the end in pieces that are as large as they can be.
-pub(crate) fn for_each_piece(
-    reader: &mut (impl Read + ?Sized),
-    mut take: impl FnMut(&[u8]) -> Result<()>,
-) -> Result<()> {
-    let mut buffer = Vec::with_capacity(1 << 16);
-    loop {
-        buffer.clear();
-        reader.take(BUFFER as u64).read_to_end(&mut buffer).at("read", "the input")?;
-        if buffer.is_empty() {
-            return Ok(());
-        }
-        take(&buffer)?;
-        if buffer.len() < BUFFER {
-            return Ok(());
         }
     }
 }

@@ -12,6 +12,7 @@ mod ledger;
 mod limits;
 mod list;
 mod query;
+mod stream;
 
 use std::fmt;
 use std::path::Path;
@@ -28,7 +29,7 @@ use crate::format::settings::{ArraySettings, MAX_SETTINGS_LEN, Settings};
 use crate::layout;
 use crate::mem::MapPolicy;
 
-pub(crate) use blob::{MAX_HELD, OpenBlob, Staged, for_each_piece, hash, quarantine_name};
+pub(crate) use blob::{MAX_HELD, OpenBlob, Staged, quarantine_name};
 pub(crate) use commit::{Blobs, Commit, Condition, Outcome};
 pub use commit::{Expect, PutReport};
 pub(crate) use create::make_reserve;
@@ -40,6 +41,7 @@ pub(crate) use fork::forks;
 pub use list::Entries;
 pub use query::Query;
 pub(crate) use query::is_within;
+pub(crate) use stream::{for_each_piece, hash};
 
 /// How long a committer waits for a lock unless it is told otherwise.
 const LOCK_WAIT: Duration = Duration::from_secs(30);

@@ -138,7 +138,7 @@ fn seal_mapped(store: &Store, dtype: DType, shape: &[u64], memory: &RawMemory, f
         return Ok(sealed);
     }
     let mut bytes = checked_elements(dtype, Positioned::new(file.file()));
-    let staged = store.stage_reader(&mut bytes)?.seal()?;
+    let staged = store.stage_reader(&mut bytes, Some(len))?.seal()?;
     memory.detach(&staged.open()?, store.mapping()).at("map", tmp())?;
     Sealed::of_staged(store, dtype, shape, staged)
 }

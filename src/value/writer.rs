@@ -181,9 +181,32 @@ impl Writer {
         self.bytes_of(dtype, shape.to_vec(), order, bytes)
     }
 
+    /// The same where somebody else may write to the memory meanwhile, as threads of Python may: what is stored is hashed
+    /// as it is written, and so has its own name, whatever it is.
+    ///
+    /// # Errors
+    /// As [`raw_array`](Self::raw_array).
+    pub fn raw_array_volatile(&mut self, dtype: DType, shape: &[u64], order: Order, bytes: &[u8]) -> Result<Tree> {
+        check_raw(dtype, shape, bytes)?;
+        if self.fits_inline(bytes.len() as u64) {
+            return self.raw_array(dtype, shape, order, bytes);
+        }
+        let place = self.stage_volatile(&mut Elements { source: bytes, dtype }, bytes)?;
+        Ok(Tree::Array(self.push_blob(dtype, shape.to_vec(), order, place)))
+    }
+
     /// Adds a byte string.
     pub fn bytes(&mut self, bytes: &[u8]) -> Result<Tree> {
         self.bytes_of(DType::UInt8, vec![bytes.len() as u64], Order::C, bytes).map(Tree::Payload)
+    }
+
+    /// The same where somebody else may write to the memory meanwhile.
+    pub fn bytes_volatile(&mut self, bytes: &[u8]) -> Result<Tree> {
+        if self.fits_inline(bytes.len() as u64) {
+            return self.bytes(bytes);
+        }
+        let place = self.stage_volatile(&mut &*bytes, bytes)?;
+        Ok(self.payload(place))
     }
 
     /// Adds an array whose little-endian elements a stream yields, in one pass. At most 16 MiB of it are in memory at
@@ -194,7 +217,7 @@ impl Writer {
             return self.small_array(dtype, shape, order, len, reader);
         }
         let mut elements = Elements { source: reader.take(len.saturating_add(1)), dtype };
-        let staged = self.store.stage_reader(&mut elements)?;
+        let staged = self.store.stage_reader(&mut elements, Some(len))?;
         check_len(dtype, shape, staged.blob.len)?;
         let place = self.hold(staged)?;
         Ok(Tree::Array(self.push_blob(dtype, shape.to_vec(), order, place)))
@@ -226,7 +249,7 @@ impl Writer {
         if self.fits_inline(start.len() as u64) {
             return self.bytes(&start);
         }
-        let staged = self.store.stage_reader(&mut start.as_slice().chain(reader))?;
+        let staged = self.store.stage_reader(&mut start.as_slice().chain(reader), None)?;
         let place = self.hold(staged)?;
         Ok(self.payload(place))
     }
@@ -338,6 +361,17 @@ impl Writer {
         }
     }
 
+    /// Hashes memory that may change, and copies what is new of it through a reader of just that memory.
+    fn stage_volatile(&mut self, reader: &mut dyn Read, bytes: &[u8]) -> Result<usize> {
+        let blob = BlobRef { digest: Digest::of(bytes), len: bytes.len() as u64 };
+        self.check_limit(blob.len)?;
+        if let Some(place) = self.find(blob)? {
+            return Ok(place);
+        }
+        let staged = self.store.stage_reader(reader, Some(blob.len))?;
+        self.hold(staged)
+    }
+
     /// Hashes a source that can be read twice, and reads it again only if its bytes are new. What is written is hashed
     /// again, so a source that changes in between yields the name of what was written.
     fn stage_seekable(&mut self, reader: &mut impl ReadSeek) -> Result<usize> {
@@ -347,7 +381,7 @@ impl Writer {
             return Ok(place);
         }
         reader.seek(SeekFrom::Start(start)).at("seek in", "the input")?;
-        let staged = self.store.stage_reader(reader)?;
+        let staged = self.store.stage_reader(reader, None)?;
         self.hold(staged)
     }
 

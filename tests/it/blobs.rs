@@ -14,11 +14,22 @@ const LEN: usize = 100_000;
 type Putter = fn(&Store, &str, &[u8]) -> ndstash::PutReport;
 
 /// Every way in which bytes come into a store.
-const WAYS: [(&str, Putter); 6] = [
+const WAYS: [(&str, Putter); 8] = [
     ("array", |store, name, bytes| store.put(name, &Array1::from(bytes.to_vec())).unwrap()),
     ("payload", |store, name, bytes| {
         let mut writer = store.writer();
         let value = writer.bytes(bytes).unwrap();
+        writer.put(name, value).unwrap()
+    }),
+    ("array that may change", |store, name, bytes| {
+        let mut writer = store.writer();
+        let shape = [bytes.len() as u64];
+        let value = writer.raw_array_volatile(DType::UInt8, &shape, Order::C, bytes).unwrap();
+        writer.put(name, value).unwrap()
+    }),
+    ("payload that may change", |store, name, bytes| {
+        let mut writer = store.writer();
+        let value = writer.bytes_volatile(bytes).unwrap();
         writer.put(name, value).unwrap()
     }),
     ("seekable", |store, name, bytes| {
@@ -71,7 +82,7 @@ fn bytes_that_are_there_are_not_written_again_from_memory_or_a_seekable_source()
     let before = Facts::of(&dir.blob(&Digest::of(&bytes)));
     let record = Record::default();
     let store = StoreOptions::new().seam(record.seam()).open(dir.path()).unwrap();
-    for (way, put) in &WAYS[..4] {
+    for (way, put) in &WAYS[..6] {
         record.take();
         let report = put(&store, way, &bytes);
         assert_eq!((report.new_blobs, report.shared_blobs, report.shared_bytes), (0, 1, LEN as u64), "{way}");
@@ -89,7 +100,7 @@ fn a_pipe_is_read_once_and_what_it_wrote_in_vain_is_dropped() {
     let bytes = noise(LEN, 1);
     WAYS[0].1(&dir.store(), "first", &bytes);
     let store = dir.store();
-    WAYS[4].1(&store, "second", &bytes);
+    WAYS[6].1(&store, "second", &bytes);
     assert_eq!(dir.blob_names().len(), 1);
     assert_eq!(dir.leftovers(), Vec::<String>::new(), "the private file is gone with the writer");
     drop(store);
