@@ -143,8 +143,8 @@ pub use store::{
 };
 pub use usage::{DiskUse, Usage};
 pub use value::{
-    AnyArray, Entry, GrowingArray, RawArray, ReadSeek, SealedArray, SealedRaw, StoredArray, Value, WritableArray,
-    Writer, array,
+    AnyArray, Entry, GrowingArray, Loadable, RawArray, ReadSeek, SealedArray, SealedRaw, StoredArray, Value,
+    WritableArray, Writer, array,
 };
 pub use verify::{Problem, ProblemKind, Repair, VerifyEvent, VerifyOptions, VerifyReport};
 

@@ -256,6 +256,10 @@ class Cache:
         """The entry, if its time is not over for `stale` seconds or longer. Counts nothing: see `note_hit`; but damage is
         counted and told, unless this is the second look at what the first one told of (`again`)."""
 
+    def hit(self, key: Key, mode: MmapMode, default: object) -> Any:
+        """The value of an entry whose time is not over, if it is portable, counted as a hit; else `default`. Raises what is
+        wrong with it, which is not counted."""
+
     def note_hit(self, entry: Entry) -> None: ...
     def note_miss(self) -> None: ...
     def note_damaged(self, key: Key, reason: str) -> None: ...

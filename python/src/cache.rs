@@ -6,12 +6,14 @@ use ndstash::{EntryInfo, Labels, Lookup, Query, Trouble};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyEllipsis, PyString};
 
+use crate::compose::value;
 use crate::dicts::pairs_of;
 use crate::entry::{Entry, Info};
 use crate::error::{Fault, Result, detached};
 use crate::flight::Flight;
 use crate::home::Home;
 use crate::key::Key;
+use crate::mode::Mode;
 use crate::portable::note_plain;
 use crate::query::query;
 use crate::store::Store;
@@ -69,6 +71,22 @@ impl Cache {
             _ => return Ok(None),
         };
         Entry::new(py, entry, Arc::clone(&self.home), stale).map(Some)
+    }
+
+    /// The value of an entry whose time is not over, if it is portable, counted as a hit; else `default`. Raises what is
+    /// wrong with it, which is not counted.
+    fn hit<'py>(
+        &self,
+        py: Python<'py>,
+        key: &Bound<'py, Key>,
+        mode: Mode,
+        default: Bound<'py, PyAny>,
+    ) -> Result<Bound<'py, PyAny>> {
+        let call = key.get().call(self.core.namespace())?;
+        let Some(found) = detached(py, || self.core.loadable(&call))? else { return Ok(default) };
+        let value = value(py, found.tree(), &|node| found.resolve(node), mode, &self.home)?;
+        self.core.note_loaded(&found);
+        Ok(value)
     }
 
     /// Counts a hit.

@@ -1,6 +1,6 @@
 //! From trees to Python objects.
 
-use ndstash::{Entry, StoredArray, Tag, Tree};
+use ndstash::{StoredArray, Tag, Tree};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyComplex, PyDict, PyFloat, PyFrozenSet, PyInt, PyList, PySet, PyString, PyTuple};
 
@@ -9,12 +9,21 @@ use crate::home::Home;
 use crate::mode::{Mode, bytes};
 use crate::text::integer;
 
-/// The value that a tree of an entry is.
+/// What the nodes of a tree refer to.
+type Resolve<'a> = &'a dyn Fn(&Tree) -> Option<&'a StoredArray>;
+
+/// The value that a tree is whose arrays are found in this way.
 ///
 /// # Errors
 /// `Damaged` if an array is; `Unsupported` for what Python has not.
-pub(crate) fn value<'py>(py: Python<'py>, entry: &Entry, mode: Mode, home: &Home) -> Result<Bound<'py, PyAny>> {
-    Composer { arrays: Some(Arrays { entry, mode, home }) }.value(py, entry.tree())
+pub(crate) fn value<'py, 'a>(
+    py: Python<'py>,
+    tree: &Tree,
+    resolve: Resolve<'a>,
+    mode: Mode,
+    home: &'a Home,
+) -> Result<Bound<'py, PyAny>> {
+    Composer { arrays: Some(Arrays { resolve, mode, home }) }.value(py, tree)
 }
 
 /// The value that a tree is which names no arrays. In the place of one that is only described stands a dict of what is
@@ -29,12 +38,12 @@ struct Composer<'a> {
 
 /// Where arrays come from, and how.
 struct Arrays<'a> {
-    entry: &'a Entry,
+    resolve: Resolve<'a>,
     mode: Mode,
     home: &'a Home,
 }
 
-impl Composer<'_> {
+impl<'a> Composer<'a> {
     fn value<'py>(&self, py: Python<'py>, tree: &Tree) -> Result<Bound<'py, PyAny>> {
         Ok(match tree {
             Tree::Nil => py.None().into_bound(py),
@@ -107,9 +116,9 @@ impl Composer<'_> {
         items.iter().map(|item| self.key(py, item)).collect()
     }
 
-    fn stored(&self, node: &Tree) -> Result<(&Arrays<'_>, &StoredArray)> {
+    fn stored(&self, node: &Tree) -> Result<(&Arrays<'a>, &'a StoredArray)> {
         let arrays = self.arrays.as_ref().ok_or_else(|| unsupported("an array"))?;
-        arrays.entry.resolve(node).map(|stored| (arrays, stored)).ok_or_else(|| unsupported("an array"))
+        (arrays.resolve)(node).map(|stored| (arrays, stored)).ok_or_else(|| unsupported("an array"))
     }
 }
 

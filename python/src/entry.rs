@@ -230,7 +230,7 @@ impl Entry {
         if self.open.encoding() != TREE {
             return Err(self.unsupported("a portable one"));
         }
-        value(py, &self.open, mode, &self.home)
+        value(py, self.open.tree(), &|node| self.open.resolve(node), mode, &self.home)
     }
 
     /// The byte string and the buffers of a payload.

@@ -9,10 +9,10 @@ use super::flight::Flight;
 use super::{Cache, Trouble};
 use crate::callkey::CallKey;
 use crate::disk;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::format::body::Origin;
 use crate::store::{EntryInfo, PutReport};
-use crate::value::{Entry, Writer};
+use crate::value::{Entry, Loadable, Writer};
 
 /// What lies under a key, as [`Cache::look`] finds it.
 #[derive(Clone, Debug)]
@@ -75,6 +75,26 @@ impl Cache {
     /// not counted and told again.
     pub fn look_again(&self, key: &CallKey, stale: Duration) -> Lookup {
         self.try_look(key, stale).unwrap_or(Lookup::Unusable)
+    }
+
+    /// The short way to a value that is its tree and whose time is not over: what else the entry says is not looked at.
+    /// `None` for everything else; [`look`](Self::look) says what it is. Counts no hit: see
+    /// [`note_loaded`](Self::note_loaded).
+    ///
+    /// # Errors
+    /// What is wrong with the entry, neither counted nor told.
+    pub fn loadable(&self, key: &CallKey) -> Result<Option<Loadable>> {
+        if !self.is_enabled() {
+            return Ok(None);
+        }
+        let key = key.key();
+        match self.store().loadable(&key, self.shared.tally.has_lately(&key)) {
+            Ok(found) => {
+                Ok(found.filter(|found| lateness(found.head.facts.expires, Duration::ZERO) == Lateness::Fresh))
+            }
+            Err(Error::Unsupported { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     fn try_look(&self, key: &CallKey, stale: Duration) -> Result<Lookup> {
@@ -145,6 +165,13 @@ impl Cache {
         if self.is_enabled() {
             let stale = entry.is_expired_at(disk::now_ns());
             self.count_hit(entry.key(), entry.info().head.facts.compute_ns, stale.into());
+        }
+    }
+
+    /// Counts a hit of a value that was found the short way.
+    pub fn note_loaded(&self, found: &Loadable) {
+        if self.is_enabled() {
+            self.count_hit(found.head.key, found.head.facts.compute_ns, 0);
         }
     }
 

@@ -55,17 +55,22 @@ impl Entry {
 
     /// The array that a node of the value's tree refers to.
     pub fn resolve(&self, node: &Tree) -> Option<&StoredArray> {
-        match node {
-            Tree::Array(ArrayIndex(at)) | Tree::Payload(ArrayIndex(at)) | Tree::Sequence(ArrayIndex(at)) => {
-                self.arrays.get(*at as usize)
-            }
-            _ => None,
-        }
+        resolve(&self.arrays, node)
     }
 
     /// Every array of the value, in the order they were added.
     pub fn stored_arrays(&self) -> &[StoredArray] {
         &self.arrays
+    }
+}
+
+/// The array that a node of a tree refers to.
+pub(super) fn resolve<'a>(arrays: &'a [StoredArray], node: &Tree) -> Option<&'a StoredArray> {
+    match node {
+        Tree::Array(ArrayIndex(at)) | Tree::Payload(ArrayIndex(at)) | Tree::Sequence(ArrayIndex(at)) => {
+            arrays.get(*at as usize)
+        }
+        _ => None,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::de::{Deserialize, DeserializeOwned};
 
-use super::entry::Opened;
+use super::entry::{Opened, resolve};
 use super::{StoredArray, load};
 use crate::error::Result;
 use crate::format::body::Content;
@@ -11,15 +11,26 @@ use crate::format::tree::Tree;
 use crate::key::{Address, Key};
 use crate::store::{Manifest, Store};
 
-/// A value that can be loaded, whatever happens to its entry meanwhile: all its blobs are open.
+/// A value that can be loaded, whatever happens to its entry meanwhile: all its blobs are open. What else the entry says
+/// of itself was not looked at.
 #[derive(Debug)]
-pub(crate) struct Loadable {
+pub struct Loadable {
     pub(crate) head: Head,
     tree: Tree,
     arrays: Vec<StoredArray>,
 }
 
 impl Loadable {
+    /// The value: its arrays are named where they were.
+    pub fn tree(&self) -> &Tree {
+        &self.tree
+    }
+
+    /// The array that a node of the tree refers to.
+    pub fn resolve(&self, node: &Tree) -> Option<&StoredArray> {
+        resolve(&self.arrays, node)
+    }
+
     /// As [`Entry::value`](super::Entry::value).
     pub(crate) fn value<'a, T: Deserialize<'a>>(&'a self) -> Result<T> {
         load::value(&self.tree, &self.arrays)

@@ -20,7 +20,7 @@ mod writer;
 pub use dynamic::{AnyArray, Value};
 pub use entry::Entry;
 pub use grow::GrowingArray;
-pub(crate) use loadable::Loadable;
+pub use loadable::Loadable;
 pub use produce::WritableArray;
 pub use raw::{RawArray, SealedRaw};
 pub use sealed::SealedArray;

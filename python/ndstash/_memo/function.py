@@ -20,6 +20,7 @@ from ndstash._memo.options import Options
 from ndstash._memo.untyped import meeting
 from ndstash._show import duration
 from ndstash._times import seconds
+from ndstash._travel import register as send_references
 from ndstash.errors import Damaged, TooLarge
 
 Trouble = Literal["key", "load", "store", "lock"]
@@ -108,15 +109,25 @@ class Function:
         told = self.verbose > 1 or logger.isEnabledFor(DEBUG)
         start = perf_counter() if told else 0.0
         core = self.handle.core
-        entry = core.look(key, self._stale, again=True) if again else core.look(key, self._stale)
-        if entry is None:
-            return NOT_THERE
-        if self._stale and entry.stale:
-            return Miss("its time is over", entry)
-        value = self._load(entry)
-        if type(value) is Miss:
-            return value
-        core.note_hit(entry)
+        value: Any = NOT_THERE
+        if self.options.valid is None:
+            send_references()
+            try:
+                value = core.hit(key, self._mode, NOT_THERE)
+            except Damaged as error:
+                return self._damaged(key, error)
+            except Exception:  # `look` meets it again, and tells.
+                value = NOT_THERE
+        if value is NOT_THERE:
+            entry = core.look(key, self._stale, again=True) if again else core.look(key, self._stale)
+            if entry is None:
+                return NOT_THERE
+            if self._stale and entry.stale:
+                return Miss("its time is over", entry)
+            value = self._load(entry)
+            if type(value) is Miss:
+                return value
+            core.note_hit(entry)
         if told:
             self.tell(DEBUG, 2, f"hit, {duration(perf_counter() - start)}", key)
         return value
@@ -142,12 +153,16 @@ class Function:
                 return Miss("it is not valid any more")
             return codecs.read(entry, self._mode, self._codec, self.handle.settings.pickle)
         except Damaged as error:
-            self.handle.core.note_damaged(entry.key, str(error))
-            pump()
-            return Miss(f"it is damaged: {error}")
+            return self._damaged(entry.key, error)
         except Exception as error:
             self._note("load", error, "has a result that cannot be used, and runs anew")
             return Miss(f"it cannot be used: {error}")
+
+    def _damaged(self, key: Key, error: Damaged) -> Miss:
+        """Counts and tells that a result is damaged."""
+        self.handle.core.note_damaged(key, str(error))
+        pump()
+        return Miss(f"it is damaged: {error}")
 
     # --- computing -----------------------------------------------------------------------------------------------
 
