@@ -16,6 +16,7 @@ import importlib
 import json
 import math
 import os
+import re
 import stat
 import struct
 import sys
@@ -74,7 +75,16 @@ EXT_ARRAY = 1
 EXT_BYTES = 2
 EXT_SEQUENCE = 3
 EXT_TAG = 4
-TAGS = {1: "tuple", 2: "set", 3: "frozenset", 4: "complex", 5: "integer", 6: "some", 7: "omitted"}
+TAGS = {1: "tuple", 2: "set", 3: "frozenset", 4: "complex", 5: "integer", 6: "some", 7: "omitted", 8: "scalar",
+        9: "datetime", 10: "date", 11: "time", 12: "timedelta", 13: "ticks"}
+DATE = r"\d{4}-\d\d-\d\d"
+CLOCK = r"\d\d:\d\d:\d\d(\.(?!000000)\d{6})?"
+OFFSET = r"([+-])(\d\d):(\d\d)(?::(?!00(?!\.))(\d\d)(?:\.(?!000000)(\d{6}))?)?"
+MOMENTS = {kind: re.compile(form, re.ASCII) for kind, form in (
+    ("datetime", f"(?P<date>{DATE})T(?P<clock>{CLOCK})(?P<offset>{OFFSET})?"), ("date", f"(?P<date>{DATE})"),
+    ("time", f"(?P<clock>{CLOCK})(?P<offset>{OFFSET})?"))}
+TICKS = re.compile(r"(?:datetime64|timedelta64)(?:\[([1-9]\d{0,9})?(?:[YMWDhms]|[munpfa]s)\])?", re.ASCII)
+DAYS_MAX = 999999999
 EXT_SIZE = 4
 
 # dtype: item size, struct code of one number, type of a .npy header
@@ -393,7 +403,8 @@ class Tagged(list):
 
     def check(self):
         good = {"complex": self.is_complex, "integer": self.is_integer, "some": self.is_some,
-                "omitted": self.is_omitted}.get(self.name, lambda: True)
+                "omitted": self.is_omitted, "scalar": self.is_scalar, "datetime": self.is_moment, "date": self.is_moment,
+                "time": self.is_moment, "timedelta": self.is_span, "ticks": self.is_ticks}.get(self.name, lambda: True)
         need(good(), f"a list tagged {self.name}", "items that go with it", clip(list(self)))
 
     def is_complex(self):
@@ -414,6 +425,56 @@ class Tagged(list):
         if len(self) != 3 or type(self[0]) is not str or self[0] not in DTYPES or type(self[1]) is not list:
             return False
         return all(type(n) is int and n >= 0 for n in self[1]) and type(self[2]) is bytes and len(self[2]) == 32
+
+    def is_scalar(self):
+        if [type(item) for item in self] != [str, bytes] or self[0] not in DTYPES:
+            return False
+        return len(self[1]) == DTYPES[self[0]][0] and (self[0] != "bool" or self[1][0] < 2)
+
+    def is_moment(self):
+        kinds = [type(item) for item in self]
+        if kinds != [str] and (kinds != [str, int] or self.name == "date" or self[1] != 1):
+            return False
+        return time_of(self.name, self[0], len(self) - 1) is not None
+
+    def is_span(self):
+        if [type(item) for item in self] != [int, int, int]:
+            return False
+        return abs(self[0]) <= DAYS_MAX and 0 <= self[1] < 86400 and 0 <= self[2] < 10**6
+
+    def is_ticks(self):
+        if [type(item) for item in self] != [str, int] or not -(1 << 63) <= self[1] < 1 << 63:
+            return False
+        unit = TICKS.fullmatch(self[0])
+        return unit is not None and (unit[1] is None or 2 <= int(unit[1]) < 1 << 31)
+
+
+def time_of(kind, text, fold=0):
+    """The date, time of day or both that a text is; None if it is not one in its only form."""
+    parts = MOMENTS[kind].fullmatch(text)
+    if parts is None:
+        return None
+    try:
+        date = datetime.date(*map(int, parts["date"].split("-"))) if kind != "time" else None
+        if kind == "date":
+            return date
+        hour, minute, second, micro = map(int, f"{parts['clock']}.0".replace(":", ".").split(".")[:4])
+        clock = datetime.time(hour, minute, second, micro, zone(parts), fold=fold)
+    except ValueError:
+        return None
+    return clock if date is None else datetime.datetime.combine(date, clock)
+
+
+def zone(parts):
+    """The zone of an offset, or None; ValueError if a part is too large, or zero is behind."""
+    if parts["offset"] is None:
+        return None
+    sign, *numbers = parts["offset"][0], *re.split("[:.]", parts["offset"][1:]), *("0", "0")
+    hours, minutes, seconds, micro = map(int, numbers[:4])
+    offset = datetime.timedelta(0, 3600 * hours + 60 * minutes + seconds, micro)
+    if max(minutes, seconds) > 59 or hours > 23 or (sign == "-" and not offset):
+        raise ValueError(parts["offset"])
+    return datetime.timezone(-offset if sign == "-" else offset)
 
 
 def as_python(node, load):
@@ -438,6 +499,11 @@ def hashed(kind, items):
         return items
 
 
+def number_of(dtype, raw):
+    """The number that is one element."""
+    return to_list(Array(dtype, (), "C", len(raw), raw, None), raw)
+
+
 TAGGED = {
     "tuple": tuple,
     "set": lambda items: hashed(set, items),
@@ -446,6 +512,12 @@ TAGGED = {
     "integer": lambda items: int.from_bytes(items[0], "little", signed=True),
     "some": lambda items: items[0],
     "omitted": tuple,
+    "scalar": lambda items: number_of(*items),
+    "datetime": lambda items: time_of("datetime", *items),
+    "date": lambda items: time_of("date", *items),
+    "time": lambda items: time_of("time", *items),
+    "timedelta": lambda items: datetime.timedelta(*items),
+    "ticks": tuple,
 }
 
 
@@ -527,7 +599,7 @@ class Unpacker:
     def extension(self, size):
         start, kind, raw = self.at, self.number(">b"), self.take(size)
         if kind == EXT_TAG:
-            need(size == 1 and raw[0] in TAGS, f"tag at offset {start}", "one byte from 1 to 7", raw.hex())
+            need(size == 1 and raw[0] in TAGS, f"tag at offset {start}", "one byte from 1 to 13", raw.hex())
             return Tag(raw[0])
         known = (EXT_ARRAY, EXT_BYTES, EXT_SEQUENCE)
         need(kind in known, f"extension at offset {start}", "type 1 to 4", f"type {kind}")

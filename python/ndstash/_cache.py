@@ -83,7 +83,7 @@ class Cache(MutableMapping[Any, Any]):
             for everybody who uses it; None leaves them as they are.
         mmap_mode: how arrays come back: "r" mapped and read-only, at once, whatever their size; "c" mapped and writable, what
             is written stays in this process; None in memory of their own, checked against what was stored.
-        codec: "auto" stores plain values (numbers, texts, containers, arrays) so that every program can read them, and the
+        codec: "auto" stores plain values (numbers, texts, times, containers, arrays) so that every program can read them, and the
             rest by pickle; "portable" refuses the rest; "pickle" uses only that; or a `Codec`.
         pickle: loading a pickle runs code. "owned": loads those that nobody else can have written; "always"; "never".
         expire, tag: of values that are not given others.

@@ -347,9 +347,11 @@ class Writer:
         `IOFailed`, `Busy`; what was there is then still there."""
 
 def is_portable(value: object) -> bool:
-    """Whether it is a plain tree: None, bool, int, float, complex, str, bytes, list, tuple, dict, set, frozenset, numpy
-    arrays of ndstash's element types, exactly these types, in native byte order, no mutable one met twice, at most 60 deep,
-    with no lone surrogates, at most a million values and 16 MiB of text and short byte strings."""
+    """Whether it is a plain tree: None, bool, int, float, complex, str, bytes, list, tuple, dict, set, frozenset, date, time,
+    datetime, timedelta, numpy arrays and scalars of ndstash's element types, numpy's datetime64 and timedelta64 scalars,
+    exactly these types, in native byte order, zones being None, UTC or offsets without a name, no mutable one met twice, at
+    most 60 deep, with no lone surrogates, at most a million values (these scalars and times are two each) and 16 MiB of
+    text, scalars and short byte strings. A scalar of C's long long comes back as the int64 that it is."""
 
 @disjoint_base
 class Info:

@@ -7,6 +7,8 @@ use pyo3::types::{PyBool, PyBytes, PyComplex, PyDict, PyFloat, PyFrozenSet, PyIn
 use crate::error::{Fault, Result};
 use crate::home::Home;
 use crate::mode::{Mode, bytes};
+use crate::moment;
+use crate::numpy::NumPy;
 use crate::text::integer;
 
 /// What the nodes of a tree refer to.
@@ -88,6 +90,11 @@ impl<'a> Composer<'a> {
             (Tag::Complex, [Tree::Float(re), Tree::Float(im)]) => PyComplex::from_doubles(py, *re, *im).into_any(),
             (Tag::Integer, [Tree::Bytes(bytes)]) => integer(py, bytes)?,
             (Tag::Some, [value]) => self.value(py, value)?,
+            (Tag::Scalar, [Tree::Str(dtype), Tree::Bytes(bytes)]) => {
+                NumPy::get(py)?.single(py, dtype.parse()?, bytes)?
+            }
+            (Tag::Ticks, [Tree::Str(dtype), Tree::Int(count)]) => NumPy::get(py)?.ticks(py, dtype, *count)?,
+            (Tag::DateTime | Tag::Date | Tag::Time | Tag::TimeDelta, _) => moment::compose(py, tag, items)?,
             (Tag::Omitted, [dtype, shape, Tree::Bytes(digest)]) => {
                 let known = PyDict::new(py);
                 known.set_item("dtype", self.value(py, dtype)?)?;

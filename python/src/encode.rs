@@ -58,7 +58,7 @@ impl<'a, 'py> Walk<'a, 'py> {
                 None => self.other(value, to)?,
             },
             Kind::Scalar(dtype) => to.scalar(dtype, View::of(value)?.bytes())?,
-            Kind::Other => self.other(value, to)?,
+            Kind::Time(_) | Kind::Ticks | Kind::Other => self.other(value, to)?,
             kind => self.inside(value, |walk| walk.container(kind, value, to))?,
         })
     }

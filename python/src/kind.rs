@@ -1,9 +1,10 @@
 //! What a Python object is: by its class, exactly. A subclass is none of these.
 
-use ndstash::DType;
+use ndstash::{DType, Tag};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyComplex, PyDict, PyFloat, PyFrozenSet, PyInt, PyList, PySet, PyString, PyTuple};
 
+use crate::moment::Times;
 use crate::numpy::NumPy;
 
 /// The kinds of values that are told apart.
@@ -23,6 +24,10 @@ pub(crate) enum Kind {
     FrozenSet,
     Array,
     Scalar(DType),
+    /// A count of a unit of time.
+    Ticks,
+    /// What `datetime` has, by the tag of its tree.
+    Time(Tag),
     Other,
 }
 
@@ -53,7 +58,10 @@ impl Kind {
         } else if value.is_exact_instance_of::<PyFrozenSet>() {
             Kind::FrozenSet
         } else {
-            Kind::of_numpy(value)?
+            match Times::get(value.py())?.kind(value.get_type_ptr()) {
+                Some(time) => Kind::Time(time),
+                None => Kind::of_numpy(value)?,
+            }
         })
     }
 
@@ -61,6 +69,9 @@ impl Kind {
         let (numpy, class) = (NumPy::get(value.py())?, value.get_type_ptr());
         if numpy.is_array(class) {
             return Ok(Kind::Array);
+        }
+        if numpy.is_ticks(class) {
+            return Ok(Kind::Ticks);
         }
         Ok(numpy.scalar(class).map_or(Kind::Other, Kind::Scalar))
     }

@@ -20,6 +20,7 @@ mod kind;
 mod limits;
 mod log;
 mod mode;
+mod moment;
 mod named;
 mod numpy;
 mod path;

@@ -7,7 +7,7 @@ use ndstash::{DType, Order};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyString, PyTuple, PyType};
+use pyo3::types::{PyBytes, PyString, PyTuple, PyType};
 
 use crate::buffer::View;
 use crate::error::{Fault, Result};
@@ -18,6 +18,9 @@ pub(crate) struct NumPy {
     empty: Py<PyAny>,
     /// The classes of single numbers.
     scalars: HashMap<usize, DType>,
+    /// Those of counts of a unit of time.
+    ticks: [usize; 2],
+    int64: Py<PyAny>,
     dtypes: Vec<(DType, Py<PyAny>)>,
 }
 
@@ -51,8 +54,11 @@ impl NumPy {
             let element = found.getattr("name")?.extract::<String>()?.parse();
             scalars.insert(class, element.map_err(Fault::from)?);
         }
-        let ndarray = numpy.getattr("ndarray")?.cast_into()?.unbind();
-        Ok(NumPy { ndarray, empty: numpy.getattr("empty")?.unbind(), scalars, dtypes })
+        let class = |name: &str| numpy.getattr(name);
+        let ticks = [identity(class("datetime64")?.as_ptr()), identity(class("timedelta64")?.as_ptr())];
+        let (ndarray, empty, int64) =
+            (class("ndarray")?.cast_into()?.unbind(), class("empty")?.unbind(), class("int64")?.unbind());
+        Ok(NumPy { ndarray, empty, scalars, ticks, int64, dtypes })
     }
 
     /// Whether a class is `numpy.ndarray` itself.
@@ -63,6 +69,31 @@ impl NumPy {
     /// The element type, if a class is that of a single number.
     pub(crate) fn scalar(&self, class: *mut pyo3::ffi::PyTypeObject) -> Option<DType> {
         self.scalars.get(&identity(class)).copied()
+    }
+
+    /// Whether a class is that of counts of a unit of time.
+    pub(crate) fn is_ticks(&self, class: *mut pyo3::ffi::PyTypeObject) -> bool {
+        self.ticks.contains(&identity(class))
+    }
+
+    /// The name of the type of such a count, and how many it is.
+    pub(crate) fn ticks_of(&self, value: &Bound<'_, PyAny>) -> PyResult<(String, i64)> {
+        let py = value.py();
+        let dtype = value.getattr(intern!(py, "dtype"))?.getattr(intern!(py, "name"))?;
+        let count = value.call_method1(intern!(py, "view"), (self.int64.bind(py),))?;
+        Ok((dtype.extract()?, count.extract()?))
+    }
+
+    /// So many of the unit of time that a type of this name counts.
+    pub(crate) fn ticks<'py>(&self, py: Python<'py>, dtype: &str, count: i64) -> PyResult<Bound<'py, PyAny>> {
+        self.int64.bind(py).call1((count,))?.call_method1(intern!(py, "view"), (dtype,))
+    }
+
+    /// The single number of these bytes.
+    pub(crate) fn single<'py>(&self, py: Python<'py>, dtype: DType, bytes: &[u8]) -> Result<Bound<'py, PyAny>> {
+        let array = self.over(PyBytes::new(py, bytes).as_any(), dtype, &[], Order::C)?;
+        let array = if dtype == DType::BFloat16 { NumPy::as_bfloat16(&array)? } else { array };
+        Ok(array.get_item(PyTuple::empty(py))?)
     }
 
     /// The type as NumPy has it; of bfloat16, the bits.

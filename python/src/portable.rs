@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use ndstash::{Tag, Tree, Writer};
+use ndstash::{DType, Tag, Tree, Writer};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyComplex, PyFloat, PyList, PyString, PyTuple};
 
@@ -11,6 +11,8 @@ use crate::buffer::View;
 use crate::dicts::pairs_of;
 use crate::error::{Fault, Result};
 use crate::kind::Kind;
+use crate::moment;
+use crate::numpy::NumPy;
 use crate::staging::Memory;
 use crate::text::integer_bytes;
 
@@ -20,6 +22,9 @@ const MAX_DEPTH: usize = 60;
 /// How many values there may be in one, and how many bytes of text and numbers: a manifest is read as a whole.
 const MAX_VALUES: usize = 1 << 20;
 const MAX_BYTES: usize = 16 << 20;
+
+/// About how many bytes a tagged list of a few items takes.
+const SINGLE: usize = 24;
 
 /// Byte strings from this length on are kept like arrays.
 const LONG: usize = 4 << 10;
@@ -155,7 +160,13 @@ impl Notes {
                 self.meet(value)?;
                 Node::Array(Memory::array(value)?.ok_or(Stop::NotPortable)?)
             }
-            Kind::Scalar(_) | Kind::Other => return Err(Stop::NotPortable),
+            Kind::Scalar(dtype) => self.single(Tag::Scalar, scalar(dtype, value)?)?,
+            Kind::Ticks => {
+                let (dtype, count) = NumPy::get(value.py())?.ticks_of(value)?;
+                self.single(Tag::Ticks, vec![Tree::Str(dtype), Tree::Int(count)])?
+            }
+            Kind::Time(tag) => self.single(tag, moment::note(tag, value)?.ok_or(Stop::NotPortable)?)?,
+            Kind::Other => return Err(Stop::NotPortable),
         })
     }
 
@@ -195,6 +206,12 @@ impl Notes {
         Ok(Node::Bytes(Memory::fixed(View::of(value)?)))
     }
 
+    /// A tagged list of a few items that are no values of their own.
+    fn single(&mut self, tag: Tag, items: Vec<Tree>) -> Result<Node, Stop> {
+        self.spend(SINGLE)?;
+        if tag.takes(&items) { Ok(Node::Leaf(Tree::Tagged(tag, items))) } else { Err(Stop::NotPortable) }
+    }
+
     fn meet(&mut self, value: &Bound<'_, PyAny>) -> Result<(), Stop> {
         if self.met.insert(value.as_ptr().addr()) { Ok(()) } else { Err(Stop::NotPortable) }
     }
@@ -205,6 +222,11 @@ impl Notes {
         self.bytes += bytes;
         if self.values <= MAX_VALUES && self.bytes <= MAX_BYTES { Ok(()) } else { Err(Stop::NotPortable) }
     }
+}
+
+/// Its type and its bytes, which NumPy exports in the order of the machine: little-endian on all that this runs on.
+fn scalar(dtype: DType, value: &Bound<'_, PyAny>) -> Result<Vec<Tree>, Stop> {
+    Ok(vec![dtype.name().into(), Tree::Bytes(View::of(value)?.bytes().to_vec())])
 }
 
 fn deeper(depth: usize) -> Result<usize, Stop> {

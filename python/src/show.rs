@@ -74,6 +74,16 @@ fn tagged(tag: Tag, items: &[Tree], look: &dyn Fn(&Tree) -> Option<ArrayInfo>) -
         (Tag::Integer, [Tree::Bytes(bytes)]) => format!("integer of {} bytes", bytes.len()),
         (Tag::Some, [value]) => tree(value, look),
         (Tag::Omitted, [Tree::Str(dtype), Tree::List(shape), Tree::Bytes(digest)]) => omitted(dtype, shape, digest),
+        (Tag::Scalar, [Tree::Str(dtype), _]) => {
+            let number = Tree::Tagged(tag, items.to_vec()).number();
+            number.map_or_else(|| dtype.clone(), |number| format!("{dtype} {}", tree(&number, look)))
+        }
+        (Tag::DateTime | Tag::Date | Tag::Time, [Tree::Str(text), ..]) => text.clone(),
+        (Tag::TimeDelta, [days, seconds, microseconds]) => {
+            let part = |part| tree(part, look);
+            format!("timedelta({}, {}, {})", part(days), part(seconds), part(microseconds))
+        }
+        (Tag::Ticks, [Tree::Str(dtype), count]) => format!("{dtype} {}", tree(count, look)),
         _ => "value".into(),
     }
 }

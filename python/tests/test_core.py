@@ -131,7 +131,7 @@ SHARED = [1]
 FOREIGN: dict[str, Any] = {
     "subclass of int": Sub.Int(1), "subclass of str": Sub.Str("a"), "subclass of dict": OrderedDict(a=1), "subclass of list": Sub.List(),
     "namedtuple": Sub.Point(1, 2), "subclass of array": np.ones(3).view(Sub.Array), "masked array": np.ma.ones(3), "object": object(), "class": int,
-    "function": len, "numpy scalar that is a float": np.float64(1), "bytearray": bytearray(b"a"), "memoryview": memoryview(b"a"), "range": range(3),
+    "function": len, "numpy text": np.str_("a"), "bytearray": bytearray(b"a"), "memoryview": memoryview(b"a"), "range": range(3),
     "lone surrogate": "a\ud800", "dates": np.zeros(3, "datetime64[s]"), "structs": np.zeros(3, "i4,f4"), "objects": np.array([None]), "text": np.array(["a"]),
     "long double": np.zeros(3, "longdouble"), "other byte order": np.zeros(3, ">f8" if sys.byteorder == "little" else "<f8"),
     "bools that are neither": np.array([0, 2], "uint8").view(bool), "list met twice": [SHARED, SHARED], "array met twice": (array := np.ones(2), array),

@@ -35,7 +35,7 @@ def ones(n: int) -> Any:
 
 def pair(n: int) -> Any:
     CALLS.append(n)
-    return {"first": np.arange(n), "second": (np.arange(n), "text", np.float32(1))}
+    return {"first": np.arange(n), "second": (np.arange(n), "text", np.float32(1), range(1))}
 
 
 def reports(n: int) -> Any:

@@ -1,12 +1,11 @@
 //! The parts of a key for people: read back from their encoding, and cut where they are long.
 
-use half::{bf16, f16};
-
 use super::builder::{Part, Parts};
 use crate::digest::Digest;
 use crate::dtype::DType;
 use crate::error::Fault;
 use crate::format::canonical::{Container, Content, SOME, Token, Tokens};
+use crate::format::single::{complex, numbers, unsigned};
 use crate::format::tree::{Tag, Tree};
 
 /// How many bytes all parts take together, about.
@@ -190,14 +189,6 @@ fn more(count: u64) -> String {
     format!("{CUT_MARK} {count} more")
 }
 
-fn complex(re: f64, im: f64) -> Tree {
-    Tree::Tagged(Tag::Complex, vec![Tree::Float(re), Tree::Float(im)])
-}
-
-fn unsigned(value: u64) -> Tree {
-    i64::try_from(value).map_or(Tree::UInt(value), Tree::Int)
-}
-
 /// An integer in two's complement, little-endian, as short as it can be.
 fn integer(bytes: &[u8]) -> Tree {
     let negative = bytes.last().is_some_and(|byte| byte & 0x80 != 0);
@@ -212,33 +203,4 @@ fn integer(bytes: &[u8]) -> Tree {
         (_, Ok(value)) => Tree::UInt(value),
         _ => Tree::Tagged(Tag::Integer, vec![Tree::Bytes(bytes.to_vec())]),
     }
-}
-
-/// The elements of an array, which lie there as little-endian bytes.
-fn numbers(dtype: DType, bytes: &[u8]) -> Vec<Tree> {
-    match dtype {
-        DType::Bool => each(bytes, |[byte]| Tree::Bool(byte != 0)),
-        DType::Int8 => each(bytes, |at| Tree::Int(i8::from_le_bytes(at).into())),
-        DType::Int16 => each(bytes, |at| Tree::Int(i16::from_le_bytes(at).into())),
-        DType::Int32 => each(bytes, |at| Tree::Int(i32::from_le_bytes(at).into())),
-        DType::Int64 => each(bytes, |at| Tree::Int(i64::from_le_bytes(at))),
-        DType::UInt8 => each(bytes, |[byte]| unsigned(byte.into())),
-        DType::UInt16 => each(bytes, |at| unsigned(u16::from_le_bytes(at).into())),
-        DType::UInt32 => each(bytes, |at| unsigned(u32::from_le_bytes(at).into())),
-        DType::UInt64 => each(bytes, |at| unsigned(u64::from_le_bytes(at))),
-        DType::Float16 => each(bytes, |at| Tree::Float(f16::from_le_bytes(at).to_f64())),
-        DType::BFloat16 => each(bytes, |at| Tree::Float(bf16::from_le_bytes(at).to_f64())),
-        DType::Float32 => each(bytes, |at| Tree::Float(f32::from_le_bytes(at).into())),
-        DType::Float64 => each(bytes, |at| Tree::Float(f64::from_le_bytes(at))),
-        DType::Complex64 => pairs(&each(bytes, |at| f32::from_le_bytes(at).into())),
-        DType::Complex128 => pairs(&each(bytes, f64::from_le_bytes)),
-    }
-}
-
-fn each<const N: usize, T>(bytes: &[u8], make: impl Fn([u8; N]) -> T) -> Vec<T> {
-    bytes.as_chunks().0.iter().map(|at| make(*at)).collect()
-}
-
-fn pairs(parts: &[f64]) -> Vec<Tree> {
-    parts.as_chunks().0.iter().map(|&[re, im]| complex(re, im)).collect()
 }

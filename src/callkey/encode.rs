@@ -6,11 +6,12 @@ use std::fmt;
 use serde::ser::{self, Serialize, Serializer};
 
 use super::container::Inside;
-use super::{Rounding, elements};
+use super::{Rounding, elements, single};
 use crate::dtype::DType;
 use crate::error::Error;
 use crate::format::canonical::{Canonical, Container, Content, EqualKeys};
-use crate::mem::{Elements, recognise};
+use crate::format::tree::Tree;
+use crate::mem::{self, Elements, recognise};
 
 /// The names of newtypes by which a value says what it is: a set of the sequence inside, one that cannot change, an
 /// integer of the bytes inside.
@@ -342,6 +343,10 @@ impl<'a> Serializer for Encoder<'a> {
     }
 
     fn serialize_newtype_struct<T: Serialize + ?Sized>(self, name: &'static str, value: &T) -> Result<(), Flaw> {
+        if let Some(tree) = mem::shown::<T, Tree>(value) {
+            let refused = || Flaw::Refused("it is no single value".to_owned());
+            return single::encode(tree, self.how.rounding, self.out).ok_or_else(refused);
+        }
         if let Some(hint) = Hint::named(name) {
             return value.serialize(Encoder { hint, ..self });
         }

@@ -8,6 +8,7 @@ mod encode;
 mod encoder;
 mod file;
 mod round;
+mod single;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

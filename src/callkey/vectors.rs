@@ -280,6 +280,7 @@ fn values() -> Vec<(&'static str, Value)> {
         ("named, nothing in it", Value::named("Empty", Value::Nil)),
         ("named, a value that is there", Value::named("some", Value::named("some", Value::Nil))),
     ];
+    values.extend(moments());
     let integers = [0, 1, -1, 2, -2, 127, 128, -128, -129, 255, 256, 32_767, 32_768, -32_768, -32_769];
     let wide = [i64::MAX.into(), i64::MIN.into(), u64::MAX.into(), i128::MAX, i128::MIN];
     values.extend(integers.into_iter().chain(wide).map(|value| ("integer", int(value))));
@@ -288,6 +289,37 @@ fn values() -> Vec<(&'static str, Value)> {
     values.extend(floats.map(f64::to_bits).into_iter().chain(bits).map(|bits| ("float", Value::Float(bits))));
     values.extend(DType::ALL.iter().map(|&dtype| ("array of each type", array(dtype, &[1], item_size(dtype)))));
     values
+}
+
+/// Moments, spans and counts of time: what they are named, and what by that name.
+fn moments() -> [(&'static str, Value); 12] {
+    let tuple = |items: Vec<Value>| Value::Items(Container::Tuple, items);
+    let span = |parts: [i128; 3]| Value::named("datetime.timedelta", tuple(parts.map(Value::Int).into()));
+    let zone = |parts, name: &str| Value::named("datetime.timezone", tuple(vec![span(parts), Value::text(name)]));
+    let shown = |text: &str, fold, zone| tuple(vec![Value::text(text), Value::Int(fold), zone]);
+    let date_time = |value| Value::named("datetime.datetime", value);
+    let time = |value| Value::named("datetime.time", value);
+    let ticks = |dtype: &str, count: i64| {
+        let count = Value::Array(DType::Int64, Vec::new(), count.to_le_bytes().into());
+        Value::named(&format!("numpy.ndarray[{dtype}]"), count)
+    };
+    [
+        ("date", Value::named("datetime.date", Value::text("2024-02-29"))),
+        ("date and time", date_time(Value::text("2024-05-06T07:08:09.000010"))),
+        ("date and time, UTC", date_time(shown("2024-05-06T07:08:09", 0, zone([0, 0, 0], "UTC")))),
+        ("date and time, ahead", date_time(shown("0001-01-01T00:00:00", 0, zone([0, 20_700, 0], "UTC+05:45")))),
+        ("date and time, behind", {
+            let zone = zone([-1, 86_399, 999_999], "UTC-00:00:00.000001");
+            date_time(shown("9999-12-31T23:59:59.999999", 1, zone))
+        }),
+        ("date and time, shown again", date_time(shown("2024-10-27T02:30:00", 1, Value::Nil))),
+        ("time", time(Value::text("07:08:09"))),
+        ("time, behind", time(shown("07:08:09.500000", 0, zone([-1, 73_793, 0], "UTC-03:30:07")))),
+        ("span of time", span([1, 2, 3])),
+        ("span of time, negative", span([-999_999_999, 0, 0])),
+        ("count of nanoseconds", ticks("datetime64[ns]", 1_700_000_000_123_456_789)),
+        ("no count", ticks("timedelta64", i64::MIN)),
+    ]
 }
 
 fn item_size(dtype: DType) -> usize {

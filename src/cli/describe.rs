@@ -82,7 +82,8 @@ pub(crate) fn kind(value: &Tree) -> &'static str {
         Tree::Tagged(tag, _) => match tag {
             Tag::Tuple => "tuple",
             Tag::Set | Tag::FrozenSet => "set",
-            Tag::Complex | Tag::Integer => "number",
+            Tag::Complex | Tag::Integer | Tag::Scalar => "number",
+            Tag::DateTime | Tag::Date | Tag::Time | Tag::TimeDelta | Tag::Ticks => "time",
             _ => "value",
         },
         _ => "value",
@@ -169,7 +170,8 @@ pub(crate) fn from_json(json: &Value) -> Tree {
     }
 }
 
-/// A tree as JSON. Arrays are left out; bytes are hex; a float that JSON has no number for is text.
+/// A tree as JSON. Arrays are left out; bytes are hex; a float that JSON has no number for is text; of a number with a
+/// type, the number.
 pub(crate) fn tree(node: &Tree) -> Value {
     match node {
         Tree::Bool(value) => json!(value),
@@ -178,6 +180,8 @@ pub(crate) fn tree(node: &Tree) -> Value {
         Tree::Float(value) => number(*value),
         Tree::Str(text) => json!(text),
         Tree::Bytes(bytes) => json!(hex(bytes)),
+        Tree::Tagged(Tag::Scalar, _) => node.number().map_or(Value::Null, |number| tree(&number)),
+        Tree::Tagged(Tag::DateTime | Tag::Date | Tag::Time, items) if items.len() == 1 => tree(&items[0]),
         Tree::List(items) | Tree::Tagged(_, items) => items.iter().map(tree).collect(),
         Tree::Map(pairs) => Value::Object(pairs.iter().map(|(key, value)| (key_text(key), tree(value))).collect()),
         _ => Value::Null,
@@ -267,6 +271,19 @@ mod tests {
         assert_eq!([of.get("i"), of.get("l")], [Some(&Tree::Int(-1)), Some(&list)]);
         assert_eq!([of.get("u"), of.get("f")], [Some(&Tree::UInt(u64::MAX)), Some(&Tree::Float(1.0))]);
         assert_eq!(tree(&of), json);
+    }
+
+    #[test]
+    fn numbers_and_moments_are_shown_without_their_types() {
+        let tagged = |tag, items: &[Tree]| Tree::Tagged(tag, items.into());
+        let half = tagged(Tag::Scalar, &["float16".into(), Tree::Bytes(vec![0, 0x3e])]);
+        let (text, again) = ("2024-05-06T07:08:09+00:00", Tree::Int(1));
+        assert_eq!((tree(&half), kind(&half)), (json!(1.5), "number"));
+        assert_eq!(tree(&tagged(Tag::DateTime, &[text.into()])), json!(text));
+        assert_eq!(tree(&tagged(Tag::DateTime, &[text.into(), again])), json!([text, 1]));
+        let span = tagged(Tag::TimeDelta, &[Tree::Int(-1), Tree::Int(2), Tree::Int(3)]);
+        assert_eq!((tree(&span), kind(&span)), (json!([-1, 2, 3]), "time"));
+        assert_eq!(tree(&tagged(Tag::Ticks, &["datetime64[s]".into(), Tree::Int(5)])), json!(["datetime64[s]", 5]));
     }
 
     #[test]

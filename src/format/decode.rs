@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use rmp::Marker;
 
 use super::body::{ArrayRecord, Body, Data, Inline, MAX_DEPTH, MAX_ITEMS, Order, Origin};
+use super::tag::outline;
 use super::tree::{Ext, Tree};
 use super::wire::Wire;
 use crate::dtype::DType;
@@ -279,7 +280,10 @@ impl<'a> Decoder<'a> {
         match tag {
             None => Ok(Tree::List(items)),
             Some(tag) if tag.takes(&items) => Ok(Tree::Tagged(tag, items)),
-            Some(tag) => Err(malformed("value", format!("the tag {tag:?} does not go with its items"))),
+            Some(tag) => {
+                let (expected, found) = (tag.wants(), outline(&items));
+                Err(malformed("value", format!("{tag:?} is {expected}, found {found}")))
+            }
         }
     }
 

@@ -6,9 +6,12 @@ pub(crate) mod codec;
 pub(crate) mod counters;
 pub(crate) mod decode;
 pub(crate) mod head;
+pub(crate) mod iso;
 pub(crate) mod journal;
 pub(crate) mod ledger;
 pub(crate) mod settings;
+pub(crate) mod single;
+pub(crate) mod tag;
 pub(crate) mod tree;
 #[cfg(test)]
 mod vectors;

@@ -2,7 +2,8 @@
 
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 
-use crate::dtype::DType;
+use super::single;
+pub use super::tag::Tag;
 use crate::error::Fault;
 
 /// Extension type of an array: its payload is the index in the manifest's list of arrays.
@@ -13,78 +14,11 @@ const EXT_BYTES: i8 = 2;
 /// Extension type of a plain sequence whose elements lie in the list of arrays.
 const EXT_SEQUENCE: i8 = 3;
 /// Extension type of what stands first in a tagged list: its payload is the tag, one byte.
-const EXT_TAG: i8 = 4;
+pub(super) const EXT_TAG: i8 = 4;
 
 /// Where an array stands in its manifest's list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ArrayIndex(pub(crate) u32);
-
-/// What a list is that is no plain list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Tag {
-    /// A tuple, of the languages that tell it from a list: its items.
-    Tuple,
-    /// A set: its items.
-    Set,
-    /// A set that cannot change: its items.
-    FrozenSet,
-    /// A complex number: real and imaginary part, both [`Tree::Float`].
-    Complex,
-    /// An integer outside of what [`Tree::Int`] and [`Tree::UInt`] hold: its bytes in two's complement, little-endian,
-    /// as few as can be.
-    Integer,
-    /// An optional value that is there, where it would look as if it were not: the value, nil or such a list itself.
-    Some,
-    /// An array that is not kept, only described: dtype, shape, digest of its bytes.
-    Omitted,
-}
-
-impl Tag {
-    const ALL: [(u8, Tag); 7] = [
-        (1, Tag::Tuple),
-        (2, Tag::Set),
-        (3, Tag::FrozenSet),
-        (4, Tag::Complex),
-        (5, Tag::Integer),
-        (6, Tag::Some),
-        (7, Tag::Omitted),
-    ];
-
-    fn kind(self) -> u8 {
-        Tag::ALL.iter().find(|(_, tag)| *tag == self).expect("the table has every tag").0
-    }
-
-    fn from_kind(kind: u8) -> Option<Self> {
-        Tag::ALL.iter().find(|(number, _)| *number == kind).map(|(_, tag)| *tag)
-    }
-
-    /// Whether a list of this tag may have these items.
-    pub(crate) fn takes(self, items: &[Tree]) -> bool {
-        match (self, items) {
-            (Tag::Tuple | Tag::Set | Tag::FrozenSet, _)
-            | (Tag::Complex, [Tree::Float(_), Tree::Float(_)])
-            | (Tag::Some, [Tree::Nil | Tree::Tagged(Tag::Some, _)]) => true,
-            (Tag::Integer, [Tree::Bytes(bytes)]) => is_large_integer(bytes),
-            (Tag::Omitted, [Tree::Str(dtype), Tree::List(shape), Tree::Bytes(digest)]) => {
-                let extents = shape.iter().all(|extent| matches!(extent, Tree::Int(0..) | Tree::UInt(_)));
-                extents && digest.len() == 32 && dtype.parse::<DType>().is_ok()
-            }
-            _ => false,
-        }
-    }
-}
-
-/// Whether bytes are the shortest form of an integer that neither 64-bit form holds.
-fn is_large_integer(bytes: &[u8]) -> bool {
-    match bytes {
-        [low @ .., next, last] if low.len() >= 7 => {
-            let spare = (*last == 0 && next & 0x80 == 0) || (*last == 0xff && next & 0x80 != 0);
-            !(spare || bytes.len() == 9 && *last == 0)
-        }
-        _ => false,
-    }
-}
 
 /// A value whose arrays are taken out: plain data, with references where arrays were.
 ///
@@ -125,6 +59,17 @@ impl Tree {
     pub fn get(&self, key: &str) -> Option<&Tree> {
         let Tree::Map(pairs) = self else { return None };
         pairs.iter().find(|(name, _)| matches!(name, Tree::Str(text) if text == key)).map(|(_, value)| value)
+    }
+
+    /// The number that a [scalar](Tag::Scalar) is, without its type: a truth value, integer, float or complex number.
+    pub fn number(&self) -> Option<Tree> {
+        match self {
+            Tree::Tagged(Tag::Scalar, items) => match &items[..] {
+                [Tree::Str(dtype), Tree::Bytes(bytes)] => single::numbers(dtype.parse().ok()?, bytes).pop(),
+                _ => None,
+            },
+            _ => None,
+        }
     }
 
     /// Whether lists and maps hold each other in more than so many levels. Looks no deeper than that, so it may be asked
@@ -221,13 +166,7 @@ impl Serialize for Tree {
     }
 }
 
-impl Serialize for Tag {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        serialize_ext(to, EXT_TAG, &[self.kind()])
-    }
-}
-
-fn serialize_ext<S: Serializer>(to: S, kind: i8, payload: &[u8]) -> Result<S::Ok, S::Error> {
+pub(super) fn serialize_ext<S: Serializer>(to: S, kind: i8, payload: &[u8]) -> Result<S::Ok, S::Error> {
     to.serialize_newtype_struct(rmp_serde::MSGPACK_EXT_STRUCT_NAME, &(kind, Raw(payload)))
 }
 
@@ -288,61 +227,6 @@ mod tests {
         assert_eq!(back, tree);
         assert_eq!(back.get("a"), Some(&Tree::Array(ArrayIndex(0))));
         assert_eq!(rmp_serde::to_vec_named(&Tree::Array(ArrayIndex(1))).unwrap(), [0xd6, 1, 1, 0, 0, 0]);
-    }
-
-    #[test]
-    fn tagged_lists_round_trip_and_wrong_ones_are_refused() {
-        let large = |bytes: &[u8]| Tree::Tagged(Tag::Integer, vec![Tree::Bytes(bytes.to_vec())]);
-        let omitted = vec![Tree::from("float64"), Tree::List(vec![Tree::Int(3)]), Tree::Bytes(vec![7; 32])];
-        let good = [
-            Tree::Tagged(Tag::Tuple, vec![]),
-            Tree::Tagged(Tag::Set, vec![Tree::Int(1), Tree::Sequence(ArrayIndex(2))]),
-            Tree::Tagged(Tag::FrozenSet, vec![Tree::Tagged(Tag::Tuple, vec![Tree::Nil])]),
-            Tree::Tagged(Tag::Complex, vec![Tree::Float(1.0), Tree::Float(-0.0)]),
-            Tree::Tagged(Tag::Some, vec![Tree::Tagged(Tag::Some, vec![Tree::Nil])]),
-            Tree::Tagged(Tag::Omitted, omitted.clone()),
-            large(&[0, 0, 0, 0, 0, 0, 0, 0, 1]),
-            large(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f, 0xff]),
-            large(&[0, 0, 0, 0, 0, 0, 0, 0, 0x80, 0]),
-        ];
-        for tree in good {
-            let bytes = rmp_serde::to_vec_named(&tree).unwrap();
-            assert_eq!(decode::tree(&bytes).unwrap(), tree);
-            let list = [&[0x91], &bytes[..]].concat();
-            assert_eq!(decode::tree(&list).unwrap(), Tree::List(vec![tree]));
-        }
-        let bad = [
-            Tree::Tagged(Tag::Complex, vec![Tree::Float(1.0), Tree::Int(1)]),
-            Tree::Tagged(Tag::Complex, vec![Tree::Float(1.0)]),
-            Tree::Tagged(Tag::Some, vec![Tree::Int(1)]),
-            Tree::Tagged(Tag::Some, vec![]),
-            Tree::Tagged(Tag::Omitted, omitted[..2].to_vec()),
-            large(&[]),
-            large(&[0, 0, 0, 0, 0, 0, 0, 0x80]),
-            large(&[0, 0, 0, 0, 0, 0, 0, 0x80, 0]),
-            large(&[0, 0, 0, 0, 0, 0, 0, 0x80, 0xff]),
-            large(&[0, 0, 0, 0, 0, 0, 0, 0, 1, 0]),
-        ];
-        for tree in bad {
-            let bytes = rmp_serde::to_vec_named(&tree).unwrap();
-            assert!(decode::tree(&bytes).is_err(), "{tree:?}");
-        }
-    }
-
-    #[test]
-    fn a_tag_stands_first_in_a_list_and_nowhere_else() {
-        for bytes in [
-            &[0xd4, 4, 1][..],               // alone
-            &[0x92, 0xc0, 0xd4, 4, 1],       // second
-            &[0x92, 0xd4, 4, 1, 0xd4, 4, 1], // twice
-            &[0x81, 0xd4, 4, 1, 0xc0],       // as a key
-            &[0x91, 0xd4, 4, 0],             // unknown
-            &[0x91, 0xd4, 4, 8],             // unknown
-            &[0x91, 0xd5, 4, 1, 1],          // of another length
-            &[0x91, 0xd4, 3, 1],             // a sequence with an index of one byte
-        ] {
-            assert!(decode::tree(bytes).is_err(), "{bytes:02x?}");
-        }
     }
 
     #[test]

@@ -110,8 +110,8 @@ impl Vector {
     }
 }
 
-fn vectors() -> [Vector; 7] {
-    [outline(), one_array(), every_type(), every_node(), bundle(), bounds(), tagged()]
+fn vectors() -> [Vector; 8] {
+    [outline(), one_array(), every_type(), every_node(), bundle(), bounds(), tagged(), singles()]
 }
 
 /// The manifest of blobs-format.md section 12.
@@ -260,6 +260,39 @@ fn tagged() -> Vector {
     );
     let arrays = vec![inline(DType::Float32, &[4], Order::C)];
     Vector::named("tagged.bin", "/", Facts::default(), Vec::new(), Body { arrays, value, ..nothing() })
+}
+
+/// Numbers of every type, moments and spans of time, at their bounds, also as keys and in metadata.
+fn singles() -> Vector {
+    let tagged = |tag: Tag, items: &[Tree]| Tree::Tagged(tag, items.into());
+    let scalars = DType::ALL.iter().map(|dtype| {
+        let size = usize::try_from(dtype.item_size()).unwrap();
+        let bytes = pattern(size + 1)[1..].to_vec();
+        tagged(Tag::Scalar, &[dtype.name().into(), Tree::Bytes(bytes)])
+    });
+    let moments = [
+        tagged(Tag::DateTime, &["0001-01-01T00:00:00".into()]),
+        tagged(Tag::DateTime, &["9999-12-31T23:59:59.999999-23:59:59.999999".into(), Tree::Int(1)]),
+        tagged(Tag::DateTime, &["2024-02-29T07:08:09.000010+00:00".into()]),
+        tagged(Tag::Date, &["2000-02-29".into()]),
+        tagged(Tag::Time, &["23:59:59+05:45".into()]),
+        tagged(Tag::Time, &["00:00:00".into(), Tree::Int(1)]),
+    ];
+    let span = |parts: [i64; 3]| tagged(Tag::TimeDelta, &parts.map(Tree::Int));
+    let spans = [span([-999_999_999, 0, 0]), span([999_999_999, 86_399, 999_999]), span([-1, 86_399, 999_999])];
+    let ticks = |dtype: &str, count| tagged(Tag::Ticks, &[dtype.into(), Tree::Int(count)]);
+    let ticks = [ticks("datetime64[ns]", 1_700_000_000_123_456_789), ticks("timedelta64[2147483647as]", i64::MIN)];
+    let keys = Tree::Map(moments.iter().zip(&spans).map(|(moment, span)| (moment.clone(), span.clone())).collect());
+    let meta = BTreeMap::from([("when".to_owned(), moments[2].clone()), ("unit".to_owned(), ticks[0].clone())]);
+    let value = Tree::List(vec![
+        Tree::List(scalars.collect()),
+        Tree::Tagged(Tag::Set, moments.into()),
+        Tree::List(spans.into()),
+        Tree::Tagged(Tag::Tuple, ticks.into()),
+        tagged(Tag::Ticks, &["datetime64".into(), Tree::Int(i64::MIN)]),
+        keys,
+    ]);
+    Vector::named("singles.bin", "CON", Facts::default(), Vec::new(), Body { meta, value, ..nothing() })
 }
 
 fn journal_frames() -> Vec<Vec<Digest>> {
@@ -428,6 +461,12 @@ fn tree_json(vector: &Vector, tree: &Tree) -> Value {
                 Tag::Integer => "$integer",
                 Tag::Some => "$some",
                 Tag::Omitted => "$omitted",
+                Tag::Scalar => "$scalar",
+                Tag::DateTime => "$datetime",
+                Tag::Date => "$date",
+                Tag::Time => "$time",
+                Tag::TimeDelta => "$timedelta",
+                Tag::Ticks => "$ticks",
             };
             let items: Vec<Value> = items.iter().map(|item| tree_json(vector, item)).collect();
             json!({ name: items })

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use ndarray::{Array, ArrayRef, Dimension, IxDyn};
 
 use super::split::{deeper, integer, shorten};
-use super::{Entry, StoredArray, Writer};
+use super::{Entry, StoredArray, Writer, single};
 use crate::digest::Digest;
 use crate::dtype::{DType, Element};
 use crate::error::{Error, Result};
@@ -81,6 +81,47 @@ pub enum Value {
         /// The digest of its bytes.
         digest: Digest,
     },
+    /// A single number of one of the types of arrays, as NumPy has them. [`Value::number`] is the number without its
+    /// type, and a typed load takes any type that can be the number.
+    Scalar {
+        /// Its type.
+        dtype: DType,
+        /// The number, little-endian.
+        bytes: Vec<u8>,
+    },
+    /// A date and a time of day, perhaps with an offset from UTC. A typed load gets the text.
+    DateTime {
+        /// ISO 8601 in one form: `2024-05-06T07:08:09.000010+02:00`. Microseconds and offset only if there are any.
+        text: String,
+        /// Whether it is the second of two moments that clocks show alike, when they are set back.
+        fold: bool,
+    },
+    /// A date, in ISO 8601: `2024-05-06`. A typed load gets the text.
+    Date(String),
+    /// A time of day, perhaps with an offset from UTC. A typed load gets the text.
+    Time {
+        /// ISO 8601 in one form, as that of [`Value::DateTime`] without the date.
+        text: String,
+        /// As of [`Value::DateTime`].
+        fold: bool,
+    },
+    /// A span of time, the sum of three parts. A typed load gets these, or a [`Duration`](std::time::Duration) if the
+    /// span is not negative.
+    TimeDelta {
+        /// From -999999999 to 999999999.
+        days: i32,
+        /// Below 86400.
+        seconds: u32,
+        /// Below 1000000.
+        microseconds: u32,
+    },
+    /// A count of a unit of time, as NumPy has them. A typed load gets both parts.
+    Ticks {
+        /// The name of its type: `datetime64[ns]`, counted from 1970-01-01, or `timedelta64[25us]`.
+        dtype: String,
+        /// How many; -2^63 is no time at all.
+        count: i64,
+    },
 }
 
 impl Value {
@@ -115,28 +156,28 @@ impl Value {
         if let Value::Str(text) = self { Some(text) } else { None }
     }
 
-    /// The truth value.
+    /// The truth value, also of a scalar.
     pub fn as_bool(&self) -> Option<bool> {
-        if let Value::Bool(value) = self { Some(*value) } else { None }
+        if let Value::Bool(value) = self { Some(*value) } else { self.number()?.as_bool() }
     }
 
-    /// The integer, if it lies between -2^63 and 2^63 - 1.
+    /// The integer, also of a scalar, if it lies between -2^63 and 2^63 - 1.
     pub fn as_i64(&self) -> Option<i64> {
-        if let Value::Int(value) = self { Some(*value) } else { None }
+        if let Value::Int(value) = self { Some(*value) } else { self.number()?.as_i64() }
     }
 
-    /// The integer, if it lies between 0 and 2^64 - 1.
+    /// The integer, also of a scalar, if it lies between 0 and 2^64 - 1.
     pub fn as_u64(&self) -> Option<u64> {
         match self {
             Value::Int(value) => u64::try_from(*value).ok(),
             Value::UInt(value) => Some(*value),
-            _ => None,
+            _ => self.number()?.as_u64(),
         }
     }
 
-    /// The float. Integers are none.
+    /// The float, also of a scalar. Integers are none.
     pub fn as_f64(&self) -> Option<f64> {
-        if let Value::Float(value) = self { Some(*value) } else { None }
+        if let Value::Float(value) = self { Some(*value) } else { self.number()?.as_f64() }
     }
 
     /// The bytes of a byte string, loaded if they lie beside the manifest; `None` if this is no byte string.
@@ -182,7 +223,7 @@ impl Value {
             }
             (Tag::Set, _) => Value::Set(all(items)),
             (Tag::FrozenSet, _) => Value::FrozenSet(all(items)),
-            _ => Value::Tuple(all(items)),
+            _ => single::of(tag, items).unwrap_or_else(|| Value::Tuple(all(items))),
         }
     }
 
@@ -222,6 +263,12 @@ impl Value {
                 let digest = Tree::Bytes(digest.as_bytes().to_vec());
                 Tree::Tagged(Tag::Omitted, vec![dtype.name().into(), Tree::List(extents), digest])
             }
+            Value::Scalar { .. }
+            | Value::DateTime { .. }
+            | Value::Date(_)
+            | Value::Time { .. }
+            | Value::TimeDelta { .. }
+            | Value::Ticks { .. } => single::tree(self).expect("it is one of these")?,
         })
     }
 }

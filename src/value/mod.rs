@@ -12,6 +12,7 @@ mod plain;
 mod produce;
 mod raw;
 mod sealed;
+mod single;
 mod split;
 mod stored;
 mod trust;

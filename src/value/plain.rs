@@ -6,9 +6,9 @@ use num_complex::Complex64;
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::ser::{self, Serialize, SerializeMap, SerializeTuple, Serializer};
 
-use super::array;
 use super::dynamic::{AnyArray, Value};
 use super::load::{VALUE, Wide, wide};
+use super::{array, single};
 use crate::callkey::{FROZEN_SET, INTEGER, SET};
 use crate::dtype::DType;
 use crate::mem::{Handed, Shown};
@@ -55,6 +55,7 @@ impl Serialize for Shown<'_, Value> {
             Value::Payload(array) => to.serialize_bytes(&array.to_bytes().map_err(ser::Error::custom)?),
             Value::Sequence(array) => sequence(array, to),
             Value::Omitted { dtype, shape, digest } => (dtype, shape, digest.to_string()).serialize(to),
+            value => single::serialize(value, to),
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::format::body::{
     ArrayRecord, Body, Data, Inline, MAX_DEPTH, MAX_RANK, Order, Origin, TOO_DEEP, TREE, byte_len, check_encoding, fits,
 };
 use crate::format::head::{BlobRef, Facts, Head};
+use crate::format::tag::outline;
 use crate::format::tree::{ArrayIndex, Tree, for_each_tagged};
 use crate::key::Address;
 use crate::mem;
@@ -526,11 +527,12 @@ fn check_tags(value: &Tree) -> Result<()> {
     let mut bad = None;
     for_each_tagged(value, &mut |tag, items| {
         if !tag.takes(items) {
-            bad = Some(format!("{tag:?}"));
+            bad = Some((tag, outline(items)));
         }
     });
-    let reason = "its items do not go with it";
-    bad.map_or(Ok(()), |given| Err(Error::Invalid { what: "tag", given, reason }))
+    bad.map_or(Ok(()), |(tag, found)| {
+        Err(Error::Invalid { what: "tag", given: format!("{tag:?} of {found}"), reason: tag.wants() })
+    })
 }
 
 fn check_rank(shape: &[u64]) -> Result<()> {

@@ -250,7 +250,7 @@ fn a_mapped_array_has_the_key_of_its_values() {
 fn both_programs_make_the_vectors() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let output = canonical_key("check", &root.join("tests/vectors/keys.json"));
-    assert_eq!(output, "89 values 9 calls 240 rounding\n");
+    assert_eq!(output, "101 values 9 calls 240 rounding\n");
 }
 
 #[test]

@@ -142,7 +142,7 @@ pub(super) struct Number {
 
 impl Number {
     /// From at most 16 bytes.
-    fn new(dtype: DType, from: &[u8]) -> Self {
+    pub(super) fn new(dtype: DType, from: &[u8]) -> Self {
         let mut bytes = [0; 16];
         bytes.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
         Number { dtype, bytes }
@@ -150,6 +150,23 @@ impl Number {
 
     fn first<const N: usize>(&self) -> [u8; N] {
         *self.bytes.first_chunk().expect("no element has more than 16 bytes")
+    }
+
+    pub(super) fn is_complex(self) -> bool {
+        matches!(self.dtype, DType::Complex64 | DType::Complex128)
+    }
+
+    /// Whether it is a half float of the type of this name, which takes its bits.
+    pub(super) fn is_half_of(self, name: &str) -> bool {
+        matches!((self.dtype, name), (DType::Float16, "f16") | (DType::BFloat16, "bf16"))
+    }
+
+    /// Shows it to who takes any number: a half float as a float, not its bits.
+    pub(super) fn show<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        match (self.dtype, self.float()) {
+            (DType::Float16 | DType::BFloat16, Some(value)) => visitor.visit_f64(value),
+            _ => self.deserialize_any(visitor),
+        }
     }
 
     /// Both parts of a complex number.

@@ -4,6 +4,7 @@
 mod access;
 mod elements;
 
+use serde::de::value::SeqDeserializer;
 use serde::de::{Deserialize, Deserializer, Unexpected, Visitor};
 
 use super::{Entry, StoredArray, Value};
@@ -16,8 +17,8 @@ use crate::layout;
 use crate::mem::{self, Failure, Form};
 use crate::store::Store;
 use access::{Form as ArrayForm, Items, Pairs, Variant};
-use elements::Elements;
 pub(super) use elements::numbers;
+use elements::{Elements, Number};
 
 /// The name under which arrays that are annotated, and mapped ones, go through serde.
 pub(super) const ARRAY: &str = "$ndstash::array";
@@ -93,12 +94,27 @@ impl<'de> Loader<'de> {
             Tree::Array(_) => array(),
             Tree::Payload(_) => format!("a byte string, {}", array()),
             Tree::Sequence(_) => format!("a sequence, {}", array()),
-            Tree::Tagged(tag, _) => format!("a value of the kind {tag:?}"),
+            Tree::Tagged(tag, items) => match (tag, &items[..]) {
+                (Tag::DateTime | Tag::Date | Tag::Time, [Tree::Str(text), ..]) => format!("the moment {text}"),
+                (Tag::Scalar, [Tree::Str(dtype), ..]) => format!("a single {dtype}"),
+                _ => format!("a value of the kind {tag:?}"),
+            },
         }
     }
 
     fn wrong<T>(self, expected: &dyn serde::de::Expected) -> Result<T, Failure> {
         Err(Failure::wrong(expected.to_string(), self.found()))
+    }
+
+    /// The number that the node is, if that keeps its type.
+    fn number(self) -> Option<Number> {
+        match self.node {
+            Tree::Tagged(Tag::Scalar, items) => match &items[..] {
+                [Tree::Str(dtype), Tree::Bytes(bytes)] => Some(Number::new(dtype.parse().ok()?, bytes)),
+                _ => None,
+            },
+            _ => None,
+        }
     }
 
     /// Builds an array of a known type; `None` if the type is not known.
@@ -144,8 +160,16 @@ impl<'de> Loader<'de> {
     /// What reads as a sequence: lists, the tagged ones, and what lies in one dimension.
     fn sequence<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
         match (self.node, self.stored()) {
-            (Tree::List(items) | Tree::Tagged(Tag::Tuple | Tag::Set | Tag::FrozenSet | Tag::Complex, items), _) => {
-                self.items(items, visitor)
+            (
+                Tree::List(items)
+                | Tree::Tagged(
+                    Tag::Tuple | Tag::Set | Tag::FrozenSet | Tag::Complex | Tag::TimeDelta | Tag::Ticks,
+                    items,
+                ),
+                _,
+            ) => self.items(items, visitor),
+            (Tree::Tagged(Tag::Scalar, _), _) if self.number().is_some_and(Number::is_complex) => {
+                self.deserialize_any(visitor)
             }
             (Tree::Bytes(bytes), _) => visitor.visit_seq(Elements::bytes(bytes)),
             (_, Some(stored)) if stored.shape().len() == 1 => Elements::of(stored)?.deserialize_any(visitor),
@@ -160,6 +184,12 @@ impl<'de> Loader<'de> {
             None => self.wrong(&visitor),
         }
     }
+}
+
+/// Seconds and nanoseconds of a span of time that is not negative.
+fn duration(parts: &[Tree]) -> Option<[u64; 2]> {
+    let &[Tree::Int(days), Tree::Int(seconds), Tree::Int(microseconds)] = parts else { return None };
+    Some([u64::try_from(days * 86_400 + seconds).ok()?, u64::try_from(microseconds * 1000).ok()?])
 }
 
 /// An integer in the widest types that there are.
@@ -217,6 +247,14 @@ impl<'de> Deserializer<'de> for Loader<'de> {
                 [Tree::Bytes(bytes)] => self.integer(bytes, visitor),
                 _ => self.wrong(&visitor),
             },
+            Tree::Tagged(Tag::Scalar, _) => match self.number() {
+                Some(number) => number.show(visitor),
+                None => self.wrong(&visitor),
+            },
+            Tree::Tagged(Tag::DateTime | Tag::Date | Tag::Time, items) => match &items[..] {
+                [Tree::Str(text), ..] => visitor.visit_borrowed_str(text),
+                _ => self.wrong(&visitor),
+            },
             Tree::List(_) | Tree::Sequence(_) | Tree::Tagged(..) => self.sequence(visitor),
         }
     }
@@ -228,6 +266,9 @@ impl<'de> Deserializer<'de> for Loader<'de> {
     }
 
     fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        if let Some(number) = self.number() {
+            return number.deserialize_f64(visitor);
+        }
         self.float(visitor, "a float64", |_| true)
     }
 
@@ -240,6 +281,9 @@ impl<'de> Deserializer<'de> for Loader<'de> {
     }
 
     fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        if let Some(number) = self.number() {
+            return number.deserialize_f32(visitor);
+        }
         match self.node {
             Tree::Float(value) => match elements::narrow(*value) {
                 Some(value) => visitor.visit_f32(value),
@@ -278,7 +322,10 @@ impl<'de> Deserializer<'de> for Loader<'de> {
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, Failure> {
         if !mem::wants_handed::<V::Value>() {
-            return visitor.visit_newtype_struct(self);
+            return match self.number() {
+                Some(half) if half.is_half_of(name) => visitor.visit_newtype_struct(half),
+                _ => visitor.visit_newtype_struct(self),
+            };
         }
         let handed = match (name, self.node) {
             (VALUE, node) => mem::hand(Value::of(node, self.arrays)),
@@ -333,6 +380,12 @@ impl<'de> Deserializer<'de> for Loader<'de> {
                 None => self.array_form(visitor),
             },
             Tree::List(items) if known.is_none() => self.items(items, visitor),
+            Tree::Tagged(Tag::TimeDelta, items) if (name, fields) == ("Duration", &["secs", "nanos"]) => {
+                match duration(items) {
+                    Some(parts) => visitor.visit_seq(SeqDeserializer::new(parts.into_iter())),
+                    None => self.wrong(&visitor),
+                }
+            }
             _ => match known {
                 Some(builder) => Err(Failure::wrong(elements::array_of(builder.dtype, builder.rank), self.found())),
                 None => self.wrong(&visitor),
