@@ -14,6 +14,10 @@ import ndstash
 
 sys.path.insert(0, os.path.dirname(__file__))
 
+# Tests write a module anew within a second; Python would take what it compiled of the one before for it.
+sys.dont_write_bytecode = True
+os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+
 
 @pytest.fixture
 def cache(tmp_path: Path) -> ndstash.Cache:
