@@ -326,6 +326,9 @@ class Writer:
         """Plain values only: what `portable` takes, without arrays."""
 
     def expires_in(self, seconds: float | None) -> None: ...
+    def created(self, seconds: float) -> None:
+        """When the value was made, if that was before it is put; a time still to come counts as now."""
+
     def pin(self, pinned: bool) -> None: ...
     def compute_time(self, seconds: float) -> None: ...
     def portable(self, value: object) -> bool:

@@ -107,6 +107,15 @@ impl Writer {
         })
     }
 
+    /// Sets when the value was made; what is still to come counts as now.
+    fn created(&self, seconds: f64) -> Result<()> {
+        let time = times::nanoseconds(seconds)?;
+        self.with(|draft| {
+            draft.writer.created(time);
+            Ok(())
+        })
+    }
+
     /// Keeps every policy from removing the entry.
     fn pin(&self, pinned: bool) -> Result<()> {
         self.with(|draft| {

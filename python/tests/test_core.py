@@ -496,7 +496,7 @@ def test_labels_and_times_are_those_given(store: core.Store) -> None:
     for wrong in (np.ones(3), object(), [SHARED, SHARED]):
         with pytest.raises(core.Invalid, match="metadata"):
             writer.meta("wrong", wrong)
-    for call in (writer.expires_in, writer.compute_time):
+    for call in (writer.expires_in, writer.compute_time, writer.created):
         with pytest.raises(core.Invalid):
             call(math.nan)
     with pytest.raises(core.Invalid):
@@ -520,6 +520,19 @@ def test_labels_and_times_are_those_given(store: core.Store) -> None:
     never.portable(1)
     never.put()
     assert store.info("never").expires is None  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("when", "created"), [(1.5e9, 1.5e9), (0, 0), (-0.5, -0.5), (math.inf, None), (-math.inf, -(2.0**63) / 1e9)]
+)
+def test_a_value_may_be_older_than_its_entry(store: core.Store, when: float, created: float | None) -> None:
+    writer = store.writer("value")
+    writer.created(when)
+    writer.portable(1)
+    writer.put()
+    info = store.info("value")
+    assert info is not None
+    assert info.created == pytest.approx(time.time() if created is None else created, abs=60)
 
 
 @pytest.mark.parametrize(

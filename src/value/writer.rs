@@ -94,6 +94,7 @@ pub struct Writer {
     labels: Labels,
     encoding: String,
     origin: Option<Origin>,
+    created: Option<i64>,
     compute_ns: u64,
 }
 
@@ -110,6 +111,7 @@ impl Writer {
             labels: Labels::default(),
             encoding: TREE.to_owned(),
             origin: None,
+            created: None,
             compute_ns: 0,
         }
     }
@@ -135,6 +137,23 @@ impl Writer {
     /// Keeps every policy from removing the entry.
     pub fn pin(&mut self, pinned: bool) -> &mut Self {
         self.labels.pinned = pinned;
+        self
+    }
+
+    /// Sets when the value was made, in nanoseconds since 1970-01-01 00:00 UTC, where that was before it is put: elsewhere,
+    /// say, and it is brought here. What is still to come counts as now.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let store = ndstash::Store::create(dir.path().join("s"))?;
+    /// let mut writer = store.writer();
+    /// writer.created(1_000_000_000 * 86_400);
+    /// writer.put("old", 1.into())?;
+    /// assert_eq!(store.info("old")?.expect("it was put").created(), 1_000_000_000 * 86_400);
+    /// # Ok::<(), ndstash::Error>(())
+    /// ```
+    pub fn created(&mut self, time: i64) -> &mut Self {
+        self.created = Some(time);
         self
     }
 
@@ -463,15 +482,16 @@ impl Writer {
         self.labels.meta.values().try_for_each(check_tags)?;
         self.check_value(&value)?;
         let shared = self.count_shared();
-        let Writer { store, arrays, staged, inline_bytes, labels, encoding, origin, compute_ns, .. } = self;
+        let Writer { store, arrays, staged, inline_bytes, labels, encoding, origin, created, compute_ns, .. } = self;
         let (staged, places) = sort(staged);
         let arrays = arrays.into_iter().map(|(record, at)| place(record, at.map(|at| places[at]))).collect();
         let name = address.name().map(str::to_owned);
         let body = Body { name, encoding, tags: labels.tags, meta: labels.meta, origin, arrays, value };
         let body = Store::encode(&body, &key)?;
         let sequence = store.register_put(shared.new_bytes + Head::len(staged.len()) + body.bytes.len() as u64)?;
-        let facts =
-            Facts { sequence, created: disk::now_ns(), expires: labels.expires, compute_ns, pinned: labels.pinned };
+        let now = disk::now_ns();
+        let created = created.map_or(now, |time| time.min(now));
+        let facts = Facts { sequence, created, expires: labels.expires, compute_ns, pinned: labels.pinned };
         let commit = Commit { key, facts, body, blobs: Blobs::Staged(staged), expect, remove: None };
         match store.commit(commit)? {
             Outcome::Changed => Ok(None),

@@ -114,6 +114,22 @@ fn expiry_pin_and_compute_time_are_kept_through_every_edit() {
 }
 
 #[test]
+fn a_value_that_was_made_elsewhere_keeps_its_time_but_none_is_of_the_future() {
+    let dir = Dir::new();
+    let store = dir.store();
+    let created = || store.info("x").unwrap().unwrap().created();
+    for time in [-1, 0, 1_000_000_000] {
+        put_with(&store, |writer| writer.created(time));
+        assert_eq!(created(), time);
+    }
+    agree(&dir);
+    store.writer().put("x", Tree::Int(2)).unwrap();
+    let before = created();
+    put_with(&store, |writer| writer.created(i64::MAX));
+    assert!((before..before + 3_600_000_000_000).contains(&created()), "now, and not a time still to come");
+}
+
+#[test]
 fn times_reach_as_far_as_64_bits() {
     let dir = Dir::new();
     let store = dir.store();
