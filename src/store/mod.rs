@@ -161,7 +161,7 @@ impl StoreOptions {
         let not_a_store = |reason| Error::Invalid { what: "store", given: path.display().to_string(), reason };
         let root = match Root::open(path, self.seam.clone()) {
             Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
-                return Err(not_a_store("there is no such directory; `ndstash init` or Store::create makes a store"));
+                return Err(not_a_store("there is no such directory; `ndstash init` makes a store"));
             }
             Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotADirectory => {
                 return Err(not_a_store("a directory is expected, this is a file"));

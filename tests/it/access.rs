@@ -171,6 +171,8 @@ fn what_is_no_store_is_refused_with_what_is_expected() {
     expect(Store::create(file.join("below")), &file.join("below"), "a directory is expected");
     assert_eq!(std::fs::read(&file).unwrap(), b"precious");
     assert!(!dir.beside("none").exists());
+    let absent = Store::open(dir.beside("none")).unwrap_err().to_string();
+    assert!(!absent.contains("::"), "{absent}: people who do not write Rust read it, too");
     let store = dir.store();
     expect(Store::create(dir.path()), store.path(), "there is a store already");
 }
