@@ -74,6 +74,7 @@ class Cache(MutableMapping[Any, Any]):
         lock_timeout: Seconds | None = None,
         wait: Seconds | None = None,
         verbose: int = 0,
+        progress: bool = True,
     ) -> None:
         """Opens a directory, and makes it if need be.
 
@@ -91,6 +92,7 @@ class Cache(MutableMapping[Any, Any]):
         lock_timeout: how many seconds are waited for a lock.
         wait: how many seconds somebody else's computation is waited for, by default an hour.
         verbose: 1 tells of each computation of a memoized function on stderr, 2 of each hit as well.
+        progress: shows how far long work is, on stderr, if that is a terminal or a notebook.
 
         Raises `IOFailed` (an OSError) if the directory cannot be made or opened, `Invalid` if it is not there and may not be
         made, or is something else; `Unsupported` if it is of a newer version.
@@ -110,6 +112,7 @@ class Cache(MutableMapping[Any, Any]):
             lock_timeout=None if lock_timeout is None else seconds(lock_timeout),
             wait=None if wait is None else seconds(wait),
             verbose=verbose,
+            progress=progress,
         )
         self._use(Handle(settings, namespace))
         for name, value in {"size_limit": size_limit, "policy": policy}.items():

@@ -13,7 +13,7 @@ from ndstash._core import Entry, Info, Key, MmapMode, Store, Writer
 from ndstash._exit import counting
 from ndstash._keys import describe
 from ndstash._times import Seconds, seconds
-from ndstash.errors import Damaged, Unsupported
+from ndstash.errors import Damaged, Invalid, Unsupported
 
 
 class Inherit(enum.Enum):
@@ -42,6 +42,7 @@ class Settings:
     lock_timeout: float | None = None
     wait: float | None = None
     verbose: int = 0
+    progress: bool = True
 
 
 @dataclass
@@ -52,6 +53,8 @@ class Labels:
     tags: Iterable[str] = ()
     meta: Mapping[str, object] = field(default_factory=dict)
     compute_time: float | None = None
+    created: float | None = None
+    """When the value was made, where that was not now: it comes from another cache."""
 
     def write(self, writer: Writer) -> None:
         """Gives them to a writer."""
@@ -63,6 +66,8 @@ class Labels:
             writer.expires_in(self.expire)
         if self.compute_time is not None:
             writer.compute_time(self.compute_time)
+        if self.created is not None:
+            writer.created(self.created)
 
 
 class Handle:
@@ -97,6 +102,8 @@ class Handle:
     def open(self) -> Core:
         """Opens the store, also if it is open already."""
         settings = self.settings
+        if settings.read_only and not os.path.lexists(settings.directory):
+            raise Invalid(f"there is no directory {settings.directory!r}: a Cache makes it, unless it is read-only")
         store = Store.open(
             settings.directory,
             create=not settings.read_only,

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from ndstash import _show
 from ndstash._handle import Handle
 from ndstash._log import pump
+from ndstash._progress import progress
 
 SETTINGS = {
     "size_limit": "bytes",
@@ -45,7 +45,7 @@ def _core_name(name: str) -> str:
 
 def check(handle: Handle, fix: bool) -> list[str]:
     """Reads the whole store; what is wrong with it."""
-    with _show.progress("checking") as observe:
+    with progress("checking", "B", handle.settings.progress) as observe:
         report = handle.store.verify(repair=fix, progress=observe)
     pump()
     problems: list[str] = report["problems"]

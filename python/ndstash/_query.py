@@ -9,6 +9,7 @@ from ndstash import _show
 from ndstash._handle import Handle
 from ndstash._info import EntryInfo
 from ndstash._log import pump
+from ndstash._progress import through
 from ndstash._times import Seconds, seconds, timestamp
 
 
@@ -115,15 +116,18 @@ class Entries:
         """Removes them, pinned ones too; how many. Those that are replaced meanwhile stay. What their arrays take on disk
         is freed by `Cache.gc`."""
         if self._needs_python():
-            return sum(entry.forget() for entry in self)
+            return sum(entry.forget() for entry in self._shown("removing"))
         return self._handle.core.evict(**query(self._conditions))
 
     def invalidate(self) -> int:
         """Ends their time: they are computed anew when they are asked for next, and a function that may take stale values
         still gets them meanwhile. How many there were."""
         if self._needs_python():
-            return sum(entry.touch(0) for entry in self)
+            return sum(entry.touch(0) for entry in self._shown("invalidating"))
         return self._handle.core.expire(**query(self._conditions))
+
+    def _shown(self, label: str) -> Iterator[EntryInfo]:
+        return through(self, label, "entries", wanted=self._handle.settings.progress)
 
     def _needs_python(self) -> bool:
         return "where" in self._conditions or self._conditions.get("expired") is False

@@ -1,11 +1,7 @@
-"""How things look to people: sizes, tables in notebooks, progress."""
+"""How things look to people: sizes, and tables in notebooks."""
 
-import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from html import escape
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, TextIO
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 from ndstash._core import Info
 from ndstash._times import moment
@@ -15,9 +11,6 @@ if TYPE_CHECKING:
 
 ROWS = 20
 """How many entries a table in a notebook shows."""
-
-Progress = Callable[[int, int], object]
-"""Gets how much is done, and how much there is."""
 
 
 def size(nbytes: float) -> str:
@@ -61,17 +54,23 @@ def arguments(parts: dict[str, Any]) -> str:
     return ", ".join(f"{name}={shortened(repr(value), 30)}" if name else repr(value) for name, value in parts.items())
 
 
+def _escaped(text: str) -> str:
+    from html import escape  # Seldom needed: it has the names of all characters.
+
+    return escape(text)
+
+
 def html_of_pairs(caption: str, rows: Iterable[tuple[str, str]]) -> str:
     """A table of two columns."""
-    body = "".join(f"<tr><th>{escape(name)}</th><td>{escape(text)}</td></tr>" for name, text in rows)
-    return f"<table><caption>{escape(caption)}</caption>{body}</table>"
+    body = "".join(f"<tr><th>{_escaped(name)}</th><td>{_escaped(text)}</td></tr>" for name, text in rows)
+    return f"<table><caption>{_escaped(caption)}</caption>{body}</table>"
 
 
 def html_of_table(caption: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table with a head."""
-    heads = "".join(f"<th>{escape(name)}</th>" for name in head)
-    body = "".join("<tr>" + "".join(f"<td>{escape(text)}</td>" for text in row) + "</tr>" for row in rows)
-    return f"<table><caption>{escape(caption)}</caption><tr>{heads}</tr>{body}</table>"
+    heads = "".join(f"<th>{_escaped(name)}</th>" for name in head)
+    body = "".join("<tr>" + "".join(f"<td>{_escaped(text)}</td>" for text in row) + "</tr>" for row in rows)
+    return f"<table><caption>{_escaped(caption)}</caption><tr>{heads}</tr>{body}</table>"
 
 
 def html_of_entry(info: Info) -> str:
@@ -136,61 +135,3 @@ def usage_rows(usage: dict[str, int]) -> list[tuple[str, str]]:
         ("saved by sharing", size(usage["saved_bytes"])),
         ("garbage", size(usage["garbage_bytes"])),
     ]
-
-
-def is_watched(stream: TextIO) -> bool:
-    """Whether somebody looks at a stream: in a terminal, or in a notebook."""
-    return stream.isatty() or "ipykernel" in sys.modules
-
-
-@contextmanager
-def progress(label: str) -> Iterator[Progress | None]:
-    """Shows how far a long work is, to whoever looks at the terminal or the notebook; by tqdm, if it is there."""
-    if not is_watched(sys.stderr):
-        yield None
-        return
-    bar = _tqdm(label) or _Line(label, sys.stderr)
-    try:
-        yield bar.show
-    finally:
-        bar.close()
-
-
-class _Line:
-    """A line that is written over and over."""
-
-    def __init__(self, label: str, stream: TextIO) -> None:
-        self.label, self.stream, self.last = label, stream, -1
-
-    def show(self, done: int, total: int) -> None:
-        percent = 100 * done // total if total else 100
-        if percent != self.last:
-            self.last = percent
-            self.stream.write(f"\r{self.label}: {percent:3d} % of {size(total)}")
-            self.stream.flush()
-
-    def close(self) -> None:
-        if self.last >= 0:
-            self.stream.write("\n")
-
-
-class _Bar:
-    """A bar of tqdm."""
-
-    def __init__(self, bar: Any) -> None:
-        self.bar = bar
-
-    def show(self, done: int, total: int) -> None:
-        self.bar.total = total
-        self.bar.update(done - self.bar.n)
-
-    def close(self) -> None:
-        self.bar.close()
-
-
-def _tqdm(label: str) -> _Bar | None:
-    try:
-        tqdm = import_module("tqdm.auto").tqdm
-    except ImportError:
-        return None
-    return _Bar(tqdm(desc=label, unit="B", unit_scale=True, unit_divisor=1024, leave=False))

@@ -375,7 +375,7 @@ def test_a_value_that_cannot_be_stored_raises(cache: ndstash.Cache) -> None:
 
 
 def test_a_directory_that_is_not_there_is_not_read(tmp_path: Path) -> None:
-    with pytest.raises(ndstash.errors.Invalid, match="no such directory"):
+    with pytest.raises(ndstash.errors.Invalid, match="nothing': a Cache makes it, unless it is read-only"):
         ndstash.Cache(tmp_path / "nothing", read_only=True)
     assert not (tmp_path / "nothing").exists()
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import ndstash
+from ndstash.__main__ import main
 from ndstash.importing import run
 
 ITEMS: dict[Any, Any] = {
@@ -64,6 +65,36 @@ def test_time_and_tags_come_over(old: Any, tmp_path: Path, capsys: pytest.Captur
     assert (value, tag) == (1, "group") and 900 < expires - time() <= 1000
     assert new.get("number", expire_time=True, tag=True) == (2, None, "7")
     assert "over" not in new
+
+
+def test_an_item_is_as_old_as_it_was(old: Any, tmp_path: Path) -> None:
+    stored = {"first": 1_500_000_000.25, "second": 1_600_000_000.5, "to come": time() + 1e6}
+    for key in stored:
+        old.set(key, key, expire=1e9)
+    with closing(sqlite3.connect(Path(old.directory) / "cache.db")) as database, database:
+        for key, when in stored.items():
+            database.execute("UPDATE Cache SET store_time = ? WHERE key = ?", (when, key))
+    before = time()
+    assert run(["diskcache", old.directory, "--into", str(tmp_path / "new")]) == 0
+    new = ndstash.Cache(tmp_path / "new")
+    first, second, last = (new.info(key) for key in stored)
+    assert first is not None and second is not None and last is not None
+    assert (first.created.timestamp(), second.created.timestamp()) == (1_500_000_000.25, 1_600_000_000.5)
+    assert before - 1 <= last.created.timestamp() <= time(), "a clock was wrong: it is not of the future here"
+    assert [entry.item for entry in new.find(older=86_400 * 365)] == ["first", "second"]
+    assert abs(new.get("first", expire_time=True)[1] - time() - 1e9) < 100
+
+
+def test_the_program_shows_how_old_an_item_was(
+    old: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    old["a"] = 1
+    with closing(sqlite3.connect(Path(old.directory) / "cache.db")) as database, database:
+        database.execute("UPDATE Cache SET store_time = 1500000000")
+    assert run(["diskcache", old.directory, "--into", str(tmp_path / "new")]) == 0
+    capfd.readouterr()
+    assert main(["--store", str(tmp_path / "new"), "--json", "ls", "-l"]) == 0
+    assert "2017-07-14T02:40:00Z" in capfd.readouterr().out
 
 
 def test_a_stream_is_not_read_into_memory(old: Any, tmp_path: Path) -> None:
@@ -144,5 +175,22 @@ def test_what_is_no_cache_is_refused(
 
 def test_wrong_arguments_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        run(["klepto", "somewhere"])
+        run(["shelve", "somewhere"])
     assert "joblib" in capsys.readouterr().err
+
+
+def triple(x: int) -> int:
+    return 3 * x
+
+
+def test_results_of_functions_come_over_as_items_which_functions_do_not_look_for(old: Any, tmp_path: Path) -> None:
+    memoized = old.memoize()(triple)
+    assert memoized(5) == 15
+    assert run(["diskcache", old.directory, "--into", str(tmp_path / "new")]) == 0
+    new = ndstash.Cache(tmp_path / "new")
+    key = memoized.__cache_key__(5)
+    assert list(new) == [key] and new[key] == 15
+    again = new.memoize(triple)
+    assert not again.cached(5)
+    again.put(new[key], 5)
+    assert again.get(5) == 15

@@ -1,6 +1,7 @@
 """`ndstash import joblib` and `ndstash import decache`."""
 
 import json
+import os
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from ndstash.importing import run
+from ndstash.joblib import item_key
 
 CALLS: list[Any] = []
 
@@ -70,6 +72,17 @@ def test_a_second_import_changes_nothing(tmp_path: Path, capsys: pytest.CaptureF
     fill(tmp_path)
     assert run(["joblib", str(tmp_path)]) == run(["joblib", str(tmp_path)]) == 0
     assert "2 were there already" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("said", ['{"time": 1500000000.5}', '{"time": NaN}', '{"time": "noon"}', "[]", "garbage"])
+def test_a_result_is_as_old_as_it_was(tmp_path: Path, said: str) -> None:
+    local = fill(tmp_path)
+    call = tmp_path / local.func_id / local._get_args_id(5)
+    (call / "metadata.json").write_text(said)
+    os.utime(call / "output.pkl", (1_600_000_000, 1_600_000_000))
+    assert run(["joblib", str(tmp_path)]) == 0
+    info = again(tmp_path).store_backend._handle.core.info(item_key((local.func_id, local._get_args_id(5))))
+    assert info.created == (1_500_000_000.5 if "5000" in said else 1_600_000_000)
 
 
 def test_results_of_another_source_are_left(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,6 +8,7 @@ from time import perf_counter
 from typing import Any
 
 from ndstash._core import Flight, Key
+from ndstash._memo.batch import Call, shown
 from ndstash._memo.flight import FORCED, take, unlocked
 from ndstash._memo.function import Function, Miss
 from ndstash.errors import Busy
@@ -42,6 +43,17 @@ async def call_anew(function: Function, args: tuple[Any, ...], kwargs: dict[str,
     """The result of a call, computed in any case."""
     key = function.try_key(args, kwargs)
     return await (run(function, args, kwargs) if key is None else obtain(function, key, FORCED, args, kwargs))
+
+
+async def results(function: Function, calls: list[Call]) -> list[Any]:
+    """The results of calls, in their order, all awaited at once."""
+
+    async def settle(one: Call) -> Any:
+        one.settle(await call(function, one.args, one.kwargs))
+        return one.value
+
+    with shown(function, calls):
+        return await asyncio.gather(*map(settle, calls))
 
 
 async def run(function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -1,14 +1,16 @@
 """Many calls at once: computes only what is missing, and nobody waits for one while holding another."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 from ndstash._core import Key
 from ndstash._memo import flight
 from ndstash._memo.function import NOT_THERE, Function, Miss
+from ndstash._progress import progress
 from ndstash.errors import Busy
 
 MAX_FLIGHTS = 128
@@ -24,10 +26,14 @@ class Call:
     key: Key | None = None
     value: Any = None
     done: bool = False
+    tell: Callable[[], object] | None = None
+    """Is told that it has its result."""
 
     def settle(self, value: Any) -> None:
         """Gives it its result."""
         self.value, self.done = value, True
+        if self.tell is not None:
+            self.tell()
 
 
 Submit = Callable[[Call], Future[tuple[Any, ...]]]
@@ -43,14 +49,26 @@ def call_of(item: Any, bound: tuple[Any, ...] = ()) -> Call:
 
 def results(function: Function, calls: list[Call], submit: Submit | None) -> list[Any]:
     """The results of calls, in their order; computed by whoever `submit` gives them to."""
-    twins = _find(function, calls)
-    missing = [call for call in calls if not call.done and (call.key is None or twins[call.key] is call)]
-    for start in range(0, len(missing), MAX_FLIGHTS):
-        _compute_free(function, missing[start : start + MAX_FLIGHTS], submit)
-    for call in calls:
-        if not call.done:
-            call.settle(flight.call(function, call.args, call.kwargs))
+    with shown(function, calls):
+        twins = _find(function, calls)
+        missing = [call for call in calls if not call.done and (call.key is None or twins[call.key] is call)]
+        for start in range(0, len(missing), MAX_FLIGHTS):
+            _compute_free(function, missing[start : start + MAX_FLIGHTS], submit)
+        for call in calls:
+            if not call.done:
+                call.settle(flight.call(function, call.args, call.kwargs))
     return [call.value for call in calls]
+
+
+@contextmanager
+def shown(function: Function, calls: list[Call]) -> Iterator[None]:
+    """Shows meanwhile how many of the calls have their result."""
+    with progress(function.name, "calls", function.handle.settings.progress) as show:
+        if show is not None:
+            done = count(1)
+            for call in calls:
+                call.tell = lambda: show(next(done), len(calls))
+        yield
 
 
 def _find(function: Function, calls: Iterable[Call]) -> dict[Key, Call]:

@@ -1,14 +1,16 @@
-"""Memoized functions, methods and coroutines."""
+"""Memoized functions, methods and coroutines.
 
-import asyncio
+What coroutines need is loaded when one is called: asyncio is slow to load.
+"""
+
 import inspect
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, Future
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar, overload
 
 from ndstash._handle import Handle
 from ndstash._identity import Identity
-from ndstash._memo import aio, batch, flight, travel
+from ndstash._memo import batch, flight, travel
 from ndstash._memo.asking import Asking
 from ndstash._memo.function import Miss
 from ndstash._memo.options import Options
@@ -78,7 +80,8 @@ class Memoized(Asking[P, R]):
         given, and then whoever computes a result stores it. After that waits, one by one, for what others are computing.
 
         A tuple holds the positional arguments of a call, a mapping its keyword arguments; anything else is its only
-        argument. If a call fails the others are stored, and the first failure is raised.
+        argument. If a call fails the others are stored, and the first failure is raised. In a terminal or notebook it shows
+        how far it is, unless the cache was made with `progress=False`.
 
         >>> import ndstash
         >>> square = ndstash.Cache("results").memoize(lambda x: x * x, version="1", name="square")
@@ -125,11 +128,15 @@ class AsyncMemoized(Asking[P, R]):
         _mark(self)
 
     async def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        from ndstash._memo import aio
+
         value: R = await aio.call(self._function, (*self._bound, *args), kwargs)
         return value
 
     async def call(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Computes a result, whether it is stored or not, and stores it anew."""
+        from ndstash._memo import aio
+
         value: R = await aio.call_anew(self._function, (*self._bound, *args), kwargs)
         return value
 
@@ -146,9 +153,9 @@ class AsyncMemoized(Asking[P, R]):
 
     async def map(self, calls: Iterable[Any], /) -> list[R]:
         """The results of many calls, in their order, all awaited at once. See `Memoized.map` for what a call is."""
-        made = [batch.call_of(item, self._bound) for item in calls]
-        results: list[R] = await asyncio.gather(*(aio.call(self._function, call.args, call.kwargs) for call in made))
-        return results
+        from ndstash._memo import aio
+
+        return await aio.results(self._function, [batch.call_of(item, self._bound) for item in calls])
 
     @overload
     def __get__(self, instance: None, owner: type | None = None) -> Self: ...
@@ -165,4 +172,6 @@ def _mark(function: Any) -> None:
     if hasattr(inspect, "markcoroutinefunction"):
         inspect.markcoroutinefunction(function)
     else:
-        function._is_coroutine = asyncio.coroutines._is_coroutine  # type: ignore[attr-defined]
+        from asyncio import coroutines
+
+        function._is_coroutine = coroutines._is_coroutine  # type: ignore[attr-defined]

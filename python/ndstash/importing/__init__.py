@@ -1,6 +1,6 @@
 """Moving in: the content of other caches, brought into a store, with equal arrays stored once.
 
-On the command line: `ndstash import joblib PATH`, `ndstash import decache PATH`, `ndstash import diskcache PATH`.
+On the command line: `ndstash import KIND PATH`, where KIND is joblib, decache, diskcache or klepto.
 """
 
 from __future__ import annotations
@@ -36,10 +36,15 @@ def _bring(asked: Namespace) -> Report:
     if asked.kind == "diskcache":
         from ndstash.importing import diskcache
 
-        return diskcache.bring(asked.path, asked.into, asked.pickle, as_json=asked.json)
+        return diskcache.bring(asked.path, asked.into, asked.pickle, as_json=asked.json, progress=asked.progress)
+    if asked.kind == "klepto":
+        from ndstash.importing import klepto
+
+        return klepto.bring(asked.path, asked.into, asked.pickle, progress=asked.progress)
     from ndstash.importing import joblib  # Needs joblib itself, which not everybody has.
 
-    return joblib.bring(asked.path, asked.into, asked.pickle, blobs=asked.kind == "decache")
+    blobs = asked.kind == "decache"
+    return joblib.bring(asked.path, asked.into, asked.pickle, blobs=blobs, progress=asked.progress)
 
 
 def _parser() -> ArgumentParser:
@@ -52,9 +57,10 @@ def _parser() -> ArgumentParser:
         "joblib": "results of joblib.Memory, for joblib.Memory(PATH, backend='ndstash')",
         "decache": "the same, of its store backend 'cas'",
         "diskcache": "items of a diskcache.Cache or FanoutCache, for ndstash.Cache",
+        "klepto": "items of a dir_archive or file_archive, for ndstash.Cache",
     }.items():
         one = kinds.add_parser(kind, help=what, description=what)
-        one.add_argument("path", metavar="PATH", help="the directory of the other cache")
+        one.add_argument("path", metavar="PATH", help="where the other cache is")
         one.add_argument("--into", metavar="DIRECTORY", help="where to; by default in the directory itself or beside it")
         one.add_argument(
             "--pickle",
@@ -62,6 +68,7 @@ def _parser() -> ArgumentParser:
             default="owned",
             help="loading a pickle runs code: those in files that only you can write (default), all, none",
         )
+        one.add_argument("--no-progress", dest="progress", action="store_false", help="do not show how far it is")
         if kind == "diskcache":
             one.add_argument("--json", action="store_true", help="the cache was made with disk=JSONDisk")
     return parser

@@ -1,6 +1,6 @@
 """Items of a `diskcache.Cache`, or of all shards of a `FanoutCache`, become items of an `ndstash.Cache`.
 
-Keys, values, tags and what is left of their time come over; when they were stored, and how often they were used, does not.
+Keys, values, tags, when they were stored and what is left of their time come over; how often they were used does not.
 What a memoized function stored comes over under the tuple that was its key, where a function of `ndstash` does not look.
 """
 
@@ -19,14 +19,15 @@ from typing import Any, BinaryIO, Final, NamedTuple
 from urllib.parse import quote
 
 from ndstash._cache import Cache
+from ndstash._handle import Labels
 from ndstash.codec import Pickles
+from ndstash.importing.items import add, beside, bytes_of, report_on
 from ndstash.importing.report import Report
 from ndstash.importing.trust import check
 
 DATABASE: Final = "cache.db"
-SUFFIX: Final = ".ndstash"
 RAW, BINARY, TEXT, PICKLE = 1, 2, 3, 4
-COLUMNS: Final = "key, raw, expire_time, tag, mode, filename, value"
+COLUMNS: Final = "key, raw, store_time, expire_time, tag, mode, filename, value"
 
 _SHARD: Final = re.compile("[0-9]{3}")
 
@@ -36,6 +37,7 @@ class Row(NamedTuple):
 
     key: Any
     raw: int
+    stored: float | None
     expires: float | None
     tag: Any
     mode: int
@@ -43,21 +45,26 @@ class Row(NamedTuple):
     value: Any
 
 
-def bring(path: str, into: str | None = None, pickles: Pickles = "owned", *, as_json: bool = False) -> Report:
+def bring(
+    path: str, into: str | None = None, pickles: Pickles = "owned", *, as_json: bool = False, progress: bool = True
+) -> Report:
     """Imports a directory of DiskCache. Only reads it.
 
     into: the directory of the `ndstash.Cache`, by default one beside, whose name ends in `.ndstash`. What it has stays.
     as_json: the cache was made with `disk=diskcache.JSONDisk`, which the directory does not tell.
+    progress: shows how far it is, if somebody looks.
 
     Raises FileNotFoundError if there is no such cache, sqlite3.Error if its database cannot be read, IOFailed, Invalid.
     """
-    target = os.path.normpath(path) + SUFFIX if into is None else into
+    target = beside(path, into)
     directories = _directories(path)
-    report = Report(os.path.abspath(os.path.expanduser(target)))
-    with Cache(target) as cache:
-        for directory in directories:
-            _bring_all(_Source(directory, pickles, as_json), cache, report)
-        report.bytes_before = sum(_bytes(directory) for directory in directories)
+    sources = [_Source(directory, pickles, as_json) for directory in directories]
+    total = sum(source.count() for source in sources)
+    report = report_on(target)
+    with Cache(target) as cache, report.shown(total, progress):
+        for source in sources:
+            _bring_all(source, cache, report)
+        report.bytes_before = sum(bytes_of(directory) for directory in directories)
         report.bytes_after = cache.volume()
     return report
 
@@ -90,20 +97,29 @@ class _Source:
         self._pickles = pickles
         self._as_json = as_json
 
+    def count(self) -> int:
+        """How many items there are."""
+        with self._database() as database:
+            (count,) = database.execute("SELECT COUNT(*) FROM Cache").fetchone()
+        return int(count)
+
     def rows(self) -> Iterator[Row]:
         """The items, in the order in which they were stored."""
-        name = quote(os.path.abspath(os.path.join(self.directory, DATABASE)))
-        with closing(sqlite3.connect(f"file:{name}?mode=ro", uri=True)) as database:
+        with self._database() as database:
             for row in database.execute(f"SELECT {COLUMNS} FROM Cache ORDER BY rowid"):
                 yield Row(*row)
+
+    def _database(self) -> closing[sqlite3.Connection]:
+        name = quote(os.path.abspath(os.path.join(self.directory, DATABASE)))
+        return closing(sqlite3.connect(f"file:{name}?mode=ro", uri=True))
 
     def bring(self, row: Row, cache: Cache) -> bool:
         """Adds an item; False if the cache has one of that key."""
         key = self._key(row)
         expire = None if row.expires is None else row.expires - time()
-        tag = None if row.tag is None else row.tag if isinstance(row.tag, str) else repr(row.tag)
+        tags = () if row.tag is None else (row.tag if isinstance(row.tag, str) else repr(row.tag),)
         with self._value(row) as (value, read):
-            return cache.add(key, value, expire=expire, tag=tag, read=read)
+            return add(cache, key, value, Labels(expire, tags, created=row.stored), read=read)
 
     def _key(self, row: Row) -> Any:
         if self._as_json:
@@ -144,7 +160,3 @@ class _Source:
 def _short(row: Row) -> str:
     text = repr(row.key) if row.raw else "a pickled key"
     return text if len(text) <= 80 else f"{text[:77]}..."
-
-
-def _bytes(directory: str) -> int:
-    return sum(os.lstat(os.path.join(inner, name)).st_size for inner, _, names in os.walk(directory) for name in names)

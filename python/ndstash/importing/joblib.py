@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
+from math import isfinite
 from types import ModuleType
 from typing import Any, Final
 
@@ -39,11 +40,15 @@ _HASH: Final = re.compile("[0-9a-f]{32}")
 Load = Callable[[str], Any]
 
 
-def bring(path: str, into: str | None = None, pickles: Pickles = "owned", *, blobs: bool = False) -> Report:
+def bring(
+    path: str, into: str | None = None, pickles: Pickles = "owned", *, blobs: bool = False, progress: bool = True
+) -> Report:
     """Imports a directory of joblib, or of decache (`blobs`): the location of a `Memory`, or the directory `joblib` there.
 
     Into: the location of the `Memory` that is to use the results, by default this one: the store is then in the directory
-    `ndstash` there. Results that it has already stay. Raises NotADirectoryError, IOFailed, Invalid.
+    `ndstash` there. Results that it has already stay. Progress: shows how far it is, if somebody looks.
+
+    Raises NotADirectoryError, IOFailed, Invalid.
     """
     top = _top(path)
     backend = NdstashStoreBackend()
@@ -57,12 +62,14 @@ def bring(path: str, into: str | None = None, pickles: Pickles = "owned", *, blo
         with _references():
             return _with_arrays(load(file), os.path.join(top, BLOBS), load)
 
-    for function, calls in _functions(top, backend.store_path).items():
-        with report.entry(function):
-            _bring_code(backend, top, function)
-            for call in calls:
-                with report.entry(os.path.join(function, call)):
-                    report.count(_bring_result(backend, top, (function, call), whole if blobs else load))
+    functions = _functions(top, backend.store_path)
+    with report.shown(sum(map(len, functions.values())), progress):
+        for function, calls in functions.items():
+            with report.entry(function):
+                _bring_code(backend, top, function)
+                for call in calls:
+                    with report.entry(os.path.join(function, call)):
+                        report.count(_bring_result(backend, top, (function, call), whole if blobs else load))
     report.bytes_before, report.bytes_after = _bytes(top, backend.store_path), backend.store_bytes
     return report
 
@@ -111,9 +118,18 @@ def _without_line(code: str) -> str:
 def _bring_result(backend: NdstashStoreBackend, top: str, call_id: tuple[str, str], load: Load) -> bool:
     if backend.contains_item(call_id):
         return False
-    value = load(os.path.join(top, *call_id, RESULT))
-    backend.put(item_key(call_id), value, Labels(meta={METADATA: _metadata(os.path.join(top, *call_id))}))
+    directory = os.path.join(top, *call_id)
+    value, metadata = load(os.path.join(directory, RESULT)), _metadata(directory)
+    backend.put(item_key(call_id), value, Labels(meta={METADATA: metadata}, created=_time(directory, metadata)))
     return True
+
+
+def _time(directory: str, metadata: Any) -> float:
+    """When a result was made: joblib says so; if not, its file does."""
+    said = metadata.get("time") if isinstance(metadata, dict) else None
+    if isinstance(said, float) and isfinite(said):
+        return said
+    return os.stat(os.path.join(directory, RESULT)).st_mtime
 
 
 def _metadata(directory: str) -> Any:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from ndstash._progress import progress
 from ndstash._show import size
 
 
@@ -21,6 +22,16 @@ class Report:
     left: list[tuple[str, str]] = field(default_factory=list)
     bytes_before: int = 0
     bytes_after: int = 0
+    _tell: Callable[[], object] | None = field(default=None, init=False, repr=False)
+
+    @contextmanager
+    def shown(self, total: int, wanted: bool) -> Iterator[None]:
+        """Shows meanwhile how many of all entries are done with, if somebody looks."""
+        with progress("importing", "entries", wanted) as show:
+            if show is not None:
+                self._tell = lambda: show(self.imported + self.present + self.expired + len(self.left), total)
+            yield
+            self._tell = None
 
     @contextmanager
     def entry(self, name: str) -> Iterator[None]:
@@ -29,6 +40,8 @@ class Report:
             yield
         except Exception as error:
             self.leave(name, str(error) or type(error).__name__)
+        if self._tell is not None:
+            self._tell()
 
     def leave(self, name: str, reason: str) -> None:
         """Something did not come over."""
