@@ -1,7 +1,9 @@
 """Counters are written down when a process ends; also when multiprocessing ends it, without `atexit`."""
 
+import atexit
+import os
+import sys
 from contextlib import suppress
-from multiprocessing import util
 from typing import Protocol
 from weakref import WeakSet
 
@@ -24,10 +26,21 @@ def flush() -> None:
             each.flush()
 
 
-def _at_exit(_: object = None) -> None:
-    util.Finalize(None, flush, exitpriority=0)
+def _at_end_of_worker(_: object = None) -> None:
+    """Tells multiprocessing, where it is loaded: a process of its own making has loaded it before anything else."""
+    util = sys.modules.get("multiprocessing.util")
+    if util is not None:
+        util.Finalize(None, flush, exitpriority=0)
 
 
-_at_exit()
-# A forked child forgets what its parent wanted to be done at its end.
-util.register_after_fork(flush, _at_exit)
+def _in_child() -> None:
+    """A forked process forgets what its parent wanted to be done at its end, and then does what is registered for it."""
+    util = sys.modules.get("multiprocessing.util")
+    if util is not None:
+        util.register_after_fork(flush, _at_end_of_worker)
+
+
+atexit.register(flush)
+_at_end_of_worker()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_child)

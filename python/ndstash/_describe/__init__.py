@@ -23,14 +23,15 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable
 from dataclasses import is_dataclass
+from importlib import import_module
 
 import numpy as np
 
 from ndstash._core import Named
-from ndstash._describe import arrays, arrow, frames, labelled, polars, records, sparse, tensors
+from ndstash._describe import arrays, records
 from ndstash._describe.names import kind_of, type_name
 from ndstash._describe.reduced import reduced
-from ndstash._describe.standard import STANDARD
+from ndstash._describe.standard import STANDARD, later
 
 __all__ = ["describe", "type_name"]
 
@@ -39,14 +40,15 @@ RULES_KEPT = 4096
 _known: dict[int, tuple[type, Rule]] = {}
 """By the id of a type, as types may define an equality of their own."""
 
-LIBRARIES: dict[str, Callable[[type], Rule | None]] = {
-    "pandas": frames.rule,
-    "polars": polars.rule,
-    "pyarrow": arrow.rule,
-    "scipy": sparse.rule,
-    "torch": tensors.rule,
-    "xarray": labelled.rule,
+LIBRARIES = {
+    "pandas": "frames",
+    "polars": "polars",
+    "pyarrow": "arrow",
+    "scipy": "sparse",
+    "torch": "tensors",
+    "xarray": "labelled",
 }
+"""The modules here that know the types of a library. They are loaded when one of those turns up."""
 
 
 def describe(value: object) -> object:
@@ -70,8 +72,13 @@ def _rule(kind: type) -> Rule:
         return _by_own_word
     if kind in STANDARD:
         return STANDARD[kind]
-    library = LIBRARIES.get(kind.__module__.partition(".")[0])
-    return (library and library(kind)) or _by_kind(kind)
+    return later(kind) or _of_library(kind) or _by_kind(kind)
+
+
+def _of_library(kind: type) -> Rule | None:
+    name = LIBRARIES.get(kind.__module__.partition(".")[0])
+    rule: Rule | None = import_module(f"{__name__}.{name}").rule(kind) if name else None
+    return rule
 
 
 def _by_own_word(value: object) -> object:

@@ -5,20 +5,21 @@ from __future__ import annotations
 import array
 import collections
 import datetime
-import decimal
-import fractions
 import io
-import pathlib
 import re
 import types
 import typing
-import uuid
-import zoneinfo
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ndstash._core import Named
+from ndstash._loaded import name_among
+
+if TYPE_CHECKING:
+    import pathlib
+    import zoneinfo
 
 
 def _datetime(value: datetime.datetime) -> object:
@@ -47,9 +48,12 @@ def _zone(value: zoneinfo.ZoneInfo) -> object:
     return Named("zoneinfo.ZoneInfo", value.key)
 
 
-def _path(value: pathlib.PurePath) -> object:
-    name = "pathlib.Path" if isinstance(value, pathlib.Path) else f"pathlib.{type(value).__name__}"
-    return Named(name, value.as_posix())
+def _path(value: pathlib.Path) -> object:
+    return Named("pathlib.Path", value.as_posix())
+
+
+def _pure_path(value: pathlib.PurePath) -> object:
+    return Named(f"pathlib.{type(value).__name__}", value.as_posix())
 
 
 def _machine_array(value: array.array[int] | array.array[float] | array.array[str]) -> object:
@@ -71,6 +75,12 @@ def _bare(value: object) -> object:
 
 Rule = Callable[..., object]
 
+
+def later(kind: type) -> Rule | None:
+    """The rule for a type of a module that is slow to load; None if it has none."""
+    return LATER.get(name_among(LATER, kind))
+
+
 STANDARD: dict[type, Rule] = {
     object: _bare,
     types.EllipsisType: lambda value: Named("Ellipsis", None),
@@ -90,16 +100,19 @@ STANDARD: dict[type, Rule] = {
     datetime.time: _time,
     datetime.timedelta: lambda value: Named("datetime.timedelta", (value.days, value.seconds, value.microseconds)),
     datetime.timezone: _timezone,
-    zoneinfo.ZoneInfo: _zone,
-    decimal.Decimal: lambda value: Named("decimal.Decimal", str(value)),
-    fractions.Fraction: lambda value: Named("fractions.Fraction", (value.numerator, value.denominator)),
-    uuid.UUID: lambda value: Named("uuid.UUID", value.hex),
     typing.ForwardRef: lambda value: Named("typing.ForwardRef", value.__forward_arg__),
     re.Pattern: lambda value: Named("re.Pattern", (value.pattern, value.flags)),
     io.BytesIO: _stream,
     io.StringIO: _stream,
-    pathlib.PosixPath: _path,
-    pathlib.WindowsPath: _path,
-    pathlib.PurePosixPath: _path,
-    pathlib.PureWindowsPath: _path,
+}
+
+LATER: dict[str, Rule] = {
+    "decimal.Decimal": lambda value: Named("decimal.Decimal", str(value)),
+    "fractions.Fraction": lambda value: Named("fractions.Fraction", (value.numerator, value.denominator)),
+    "pathlib.PosixPath": _path,
+    "pathlib.PurePosixPath": _pure_path,
+    "pathlib.PureWindowsPath": _pure_path,
+    "pathlib.WindowsPath": _path,
+    "uuid.UUID": lambda value: Named("uuid.UUID", value.hex),
+    "zoneinfo.ZoneInfo": _zone,
 }

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import datetime
-import decimal
 import enum
-import fractions
 import logging
-import pathlib
 import re
 import types
-import uuid
 
 import numpy as np
 
 from ndstash._identity.cells import Empty
 from ndstash._identity.code import DESCRIPTORS, is_memoized, is_opaque
+from ndstash._loaded import name_among
 
 SCALARS = (type(None), bool, int, float, complex, str, bytes)
 FIXED = {
@@ -25,23 +22,26 @@ FIXED = {
     types.EllipsisType,
     types.NotImplementedType,
     range,
-    decimal.Decimal,
-    fractions.Fraction,
-    uuid.UUID,
     re.Pattern,
     datetime.date,
     datetime.time,
     datetime.datetime,
     datetime.timedelta,
     datetime.timezone,
-    pathlib.PosixPath,
-    pathlib.PurePosixPath,
-    pathlib.WindowsPath,
-    pathlib.PureWindowsPath,
     types.FunctionType,
     types.BuiltinFunctionType,
     types.ModuleType,
 }
+FIXED_BY_NAME = {
+    "decimal.Decimal",
+    "fractions.Fraction",
+    "pathlib.PosixPath",
+    "pathlib.PurePosixPath",
+    "pathlib.PureWindowsPath",
+    "pathlib.WindowsPath",
+    "uuid.UUID",
+}
+"""The same, of modules that are slow to load."""
 BASES = (type, enum.Enum, np.generic, np.dtype, np.ufunc, logging.Logger, staticmethod, classmethod, property, *DESCRIPTORS)
 """Their subclasses too. Functions, classes and modules are watched on their own; a logger is its name."""
 
@@ -51,6 +51,8 @@ def is_fixed(value: object) -> bool:
     kind = type(value)
     if kind in FIXED or isinstance(value, BASES):
         return not isinstance(value, np.void)
+    if name_among(FIXED_BY_NAME, kind):
+        return True
     if is_memoized(value) or is_opaque(value):
         return True
     if kind is types.MethodType:

@@ -13,7 +13,7 @@ from ndstash._identity.code import home_of, is_followed, is_memoized, taken_apar
 from ndstash._identity.functions import function as function_
 from ndstash._identity.modules import module as module_
 from ndstash._identity.nodes import Changed
-from ndstash._identity.owner import MAIN, version_of
+from ndstash._identity.owner import MAIN
 from ndstash._identity.places import name_of
 from ndstash._identity.refusing import refusal
 from ndstash._identity.text import Text, packed, unpack
@@ -78,6 +78,8 @@ class Identity:
 
         They count only if that was asked for.
         """
+        from ndstash._identity.versions import version_of  # Slow to load, and seldom asked for.
+
         return {top: version_of(top) for top in sorted(self._walk.packages)} if self._walk else {}
 
     def check(self) -> Identity:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import enum
 import importlib.util
+import os
 import sys
-import sysconfig
-from functools import lru_cache
-from importlib import metadata
-from pathlib import Path
+from functools import cache, lru_cache
 from types import ModuleType
 
 SITES = {"site-packages", "dist-packages"}
-LIBRARY = [Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")]
 MAIN = {"__main__", "__mp_main__"}
 OURSELVES = __name__.partition(".")[0]
 PYTHON = "python"
@@ -85,10 +82,18 @@ def _owner_of_file(place: str | None, top: str) -> Owner:
     place = place or _spec_place(top)
     if place in (None, "built-in", "frozen"):
         return Owner.STDLIB if top in sys.stdlib_module_names else Owner.OWN
-    path = Path(str(place))
-    if SITES.intersection(path.parts):
+    path = os.path.normpath(str(place))
+    if SITES.intersection(path.split(os.sep)):
         return Owner.INSTALLED
-    return Owner.STDLIB if any(path.is_relative_to(folder) for folder in LIBRARY) else Owner.OWN
+    return Owner.STDLIB if path.startswith(_library()) else Owner.OWN
+
+
+@cache
+def _library() -> tuple[str, ...]:
+    """Where the standard library lies."""
+    from sysconfig import get_path
+
+    return tuple(os.path.join(get_path(name), "") for name in ("stdlib", "platstdlib"))
 
 
 def _spec_place(top: str) -> str | None:
@@ -100,27 +105,3 @@ def _spec_place(top: str) -> str | None:
     if spec is None:
         return None
     return spec.origin or next(iter(spec.submodule_search_locations or []), None)
-
-
-@lru_cache(maxsize=4096)
-def version_of(top: str) -> str:
-    """The installed version of a top-level package, or "unknown"; of "python" the minor version."""
-    if top == PYTHON:
-        return "{}.{}".format(*sys.version_info)
-    try:
-        return metadata.version(top)
-    except metadata.PackageNotFoundError:
-        return _version_of_distribution(top)
-
-
-def _version_of_distribution(top: str) -> str:
-    """Of a package whose distribution has another name."""
-    names = _distributions().get(top)
-    if names:
-        return ", ".join(sorted(metadata.version(name) for name in set(names)))
-    return str(getattr(sys.modules.get(top), "__version__", "unknown"))
-
-
-@lru_cache(maxsize=1)
-def _distributions() -> dict[str, list[str]]:
-    return dict(metadata.packages_distributions())

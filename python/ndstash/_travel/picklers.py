@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import sys
 from collections.abc import Callable
 from importlib import import_module
-from multiprocessing.reduction import ForkingPickler
 from typing import Any, Final
 
 import numpy as np
@@ -30,6 +30,10 @@ def _tell(name: str, module: Any) -> None:
     except AttributeError:
         return  # Half imported, or of a version that has other parts: bytes, then.
     _waiting = tuple(one for one in _waiting if one != name)
+
+
+def _multiprocessing(reduction: Any) -> None:
+    reduction.ForkingPickler.register(np.ndarray, reduced)
 
 
 def _loky(reduction: Any) -> None:
@@ -88,6 +92,7 @@ def _stays_here(context: Any) -> bool:
 
 
 _HOW: Final[dict[str, Callable[[Any], None]]] = {
+    "multiprocessing.reduction": _multiprocessing,
     "loky.backend.reduction": _loky,
     "joblib.externals.loky.backend.reduction": _loky,
     "joblib._memmapping_reducer": _joblib,
@@ -95,5 +100,6 @@ _HOW: Final[dict[str, Callable[[Any], None]]] = {
 }
 _waiting: tuple[str, ...] = tuple(_HOW)
 
-ForkingPickler.register(np.ndarray, reduced)
 register()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=register)
