@@ -14,8 +14,17 @@ from ndstash._handle import Handle
 class Empty:
     """An array of a cache that is still written: what `Cache.empty` returns.
 
-    It lies in a file whose space is reserved, so it may be larger than memory. `seal` stores it without a copy; nobody
-    sees it before. At the end of a `with` statement it is sealed, or dropped if there was an error.
+    It lies in a file whose space is reserved, so it may be larger than memory. `array` is that memory; indexing this object
+    indexes it. `seal` stores it without a copy; nobody sees it before. At the end of a `with` statement it is sealed, or
+    dropped if there was an error.
+
+    >>> import ndstash
+    >>> cache = ndstash.Cache("results")
+    >>> with cache.empty("squares", (4, 2), "float32") as squares:
+    ...     for row in range(4):
+    ...         squares[row] = row**2
+    >>> int(cache["squares"].sum())
+    28
     """
 
     def __init__(
@@ -30,6 +39,15 @@ class Empty:
         self._publish = publish
         self._canvas: Canvas = handle.store.array(kind.name, extents)
         self.array: npt.NDArray[Any] = over(self._canvas.buffer, kind, extents)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.array[index]
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        self.array[index] = value
+
+    def __array__(self, dtype: npt.DTypeLike = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        return np.array(self.array, dtype, copy=copy)
 
     def seal(self) -> npt.NDArray[Any]:
         """Stores the array. Returns it as the cache will hand it out; views of `array` stay readable, and what is written

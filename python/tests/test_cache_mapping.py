@@ -341,6 +341,9 @@ def test_entries_can_be_asked_and_changed(cache: ndstash.Cache) -> None:
 def test_empty_arrays_become_values(cache: ndstash.Cache) -> None:
     with cache.empty("a", (300, 400), "f4") as new:
         new.array[:] = 7
+        new[1] = [8] * 400
+        assert new[1, 5] == 8 and np.asarray(new).sum() == 7 * 299 * 400 + 8 * 400
+        new[1] = 7
         view = new.array[0]
         assert "a" not in cache
     assert cache["a"].dtype == np.float32 and cache["a"].shape == (300, 400) and (cache["a"] == 7).all()
