@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable, ItemsView, Iterator, Mapping, ValuesView
+from contextlib import suppress
 from time import time
 from typing import Any, Final, Literal
 
@@ -9,7 +10,7 @@ from ndstash._core import Entry, Info, Key, MmapMode, Writer
 from ndstash._handle import INHERIT, Handle, Inherit, Labels
 from ndstash._info import ITEM, PLACE, is_over, item_of, place_of
 from ndstash._log import pump
-from ndstash.errors import Damaged, Invalid
+from ndstash.errors import Damaged, Invalid, Unsupported
 
 
 class Missing:
@@ -50,9 +51,10 @@ def find(
 
 
 def _open(handle: Handle, entry: Entry, mode: MmapMode | Inherit) -> Any:
-    """Bytes as a file that is open for reading; what is no byte string as it is."""
-    if entry.encoding == "stream":
-        return entry.stream()
+    """Bytes as a file that is open for reading, mapped unless they are pickled; what is no byte string as it is."""
+    if entry.encoding == "tree":
+        with suppress(Unsupported):
+            return entry.stream()
     value = handle.load(entry, mode)
     return io.BytesIO(value) if isinstance(value, bytes) else value
 

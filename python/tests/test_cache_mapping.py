@@ -3,6 +3,7 @@
 import io
 import pickle
 import time
+import tracemalloc
 from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,6 +13,9 @@ import numpy as np
 import pytest
 
 import ndstash
+from ndstash import _items as stored
+from ndstash._core import Writer
+from ndstash._handle import Labels
 
 
 def test_what_is_put_is_there(cache: ndstash.Cache) -> None:
@@ -164,11 +168,52 @@ def test_streams(cache: ndstash.Cache) -> None:
     cache["bytes"] = data
     with cache.read("bytes") as file:
         assert file.read() == data
+    pickled = ndstash.Cache(cache.directory, codec="pickle")
+    pickled["pickled"] = data
+    with cache.read("pickled") as file:
+        assert file.read() == data
     with pytest.raises(KeyError):
         cache.read("nothing")
+    cache["array"] = np.zeros(70_000, np.uint8)
+    assert type(cache.get("array", read=True)) is np.ndarray
     cache["number"] = 1
     with pytest.raises(TypeError, match="number"):
         cache.read("number")
+
+
+def test_of_two_that_add_at_the_same_time_one_does(cache: ndstash.Cache) -> None:
+    def fill(writer: Writer) -> None:
+        cache["a"] = "by somebody else"
+        writer.portable("mine")
+
+    assert not stored.add(cache._handle, "a", fill, Labels())
+    assert cache["a"] == "by somebody else"
+
+
+def test_what_replaces_an_item_whose_time_is_over_comes_last(cache: ndstash.Cache) -> None:
+    cache.set("a", 1, expire=0.01)
+    cache["b"] = 2
+    time.sleep(0.05)
+    cache["a"] = 3
+    assert list(cache) == ["b", "a"]
+
+
+def test_what_was_pinned_can_be_let_go(cache: ndstash.Cache) -> None:
+    cache["a"] = 1
+    (entry,) = cache.entries()
+    assert entry.pin() and len(cache.find(pinned=True)) == 1
+    assert entry.pin(False) and len(cache.find(pinned=True)) == 0
+
+
+def test_a_stream_is_not_read_into_memory(cache: ndstash.Cache) -> None:
+    cache.set("file", io.BytesIO(bytes(20_000_000)), read=True)
+    tracemalloc.start()
+    try:
+        with cache.read("file") as file:
+            assert file.read(3) == bytes(3)
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_clear(cache: ndstash.Cache) -> None:
