@@ -136,6 +136,25 @@ def test_array_changed_in_place(project: Project) -> None:
     assert identity.check().version != identity.version
 
 
+WITHIN = {
+    "tuple": ("T = 1, [2]", lambda m: m.T[1].append(3)),
+    "tuple with attributes": ("class P(tuple): pass\nT = P((1,))", lambda m: setattr(m.T, "k", 2)),
+    "frozen set": ("class A: k = 1\na = A()\nT = frozenset([a])", lambda m: setattr(m.a, "k", 2)),
+    "bound method": ("class A:\n    def go(self): return self.k\na = A()\nT = a.go", lambda m: setattr(m.a, "k", 2)),
+    "record": ("import numpy as np\nT = np.zeros(1, [('k', 'i4')])[0]", lambda m: m.T.__setitem__("k", 2)),
+}
+
+
+@pytest.mark.parametrize("what", WITHIN)
+def test_changed_within_what_looks_fixed(project: Project, what: str) -> None:
+    source, change = WITHIN[what]
+    module = project.load("subject", f"{source}\ndef f(x): return T\n")
+    identity = identify(module.f).check()
+    assert identity.check() is identity
+    change(module)
+    assert identity.check().version != identity.version
+
+
 def test_captured_variable_rebound(project: Project) -> None:
     source = "def make():\n    k = 1\n    def f(x): return k\n    def put(v):\n        nonlocal k\n        k = v\n    return f, put\n"
     f, put = project.load("subject", source).make()

@@ -160,13 +160,13 @@ def test_data_class_helpers(project: Project) -> None:
         class A:
             '''{1}'''
             k: {2} = {3}
-            l: list = field(default_factory={4})
+            l: list = field(default_factory={4}, kw_only={6})
             def go(self): return {5}
         def f(x): return A(x).go()
         """
-    base = ["frozen=True", "doc", "int", "1", "list", "0"]
+    base = ["frozen=True", "doc", "int", "1", "list", "0", "False"]
     first = project.version(source.format(*base))
-    for at, other, same in [(0, "frozen=False", False), (1, "other", True), (2, "float", True), (3, "2", False), (4, "tuple", False), (5, "1", False)]:
+    for at, other, same in [(0, "frozen=False", False), (1, "other", True), (2, "float", True), (3, "2", False), (4, "tuple", False), (5, "1", False), (6, "True", False)]:
         changed = [*base[:at], other, *base[at + 1 :]]
         assert (project.version(source.format(*changed)) == first) is same, other
 
@@ -193,9 +193,28 @@ def test_enum_helpers(project: Project) -> None:
     assert project.version(source.format("Enum", 1, 1)) == project.version(source.format("Enum", 1, 1))
 
 
+@pytest.mark.parametrize("body", ["go = staticmethod(math.@)", "go = enum.nonmember(math.@)", "__secret = '@'", "def __str__(self): return math.@"])
+def test_what_an_enum_has_beside_its_members(project: Project, body: str) -> None:
+    first, second = pair(project, f"import enum, math\nclass A(enum.Enum):\n    X = 1\n    {body}\ndef f(x): return A.X\n", "sin", "cos")
+    assert first != second
+
+
+def test_an_enum_is_the_same_in_every_python(project: Project) -> None:
+    """What the standard library puts into it must not be in its identity."""
+    source = "import enum\nclass A(enum.Flag):\n    X = 1\n    def go(self): return 1\ndef f(x): return A.X\n"
+    parts = identify(project.load("subject", source).f).parts
+    assert {name for name in parts if name.startswith("subject.A: attribute")} == {"subject.A: attribute go"}
+
+
 def test_property_helpers(project: Project) -> None:
     source = "class A:\n    @property\n    def k(self): return helper()\ndef helper(): return {}\ndef f(x): return A().k\n"
     assert project.version(source.format(1)) != project.version(source.format(2))
+
+
+@pytest.mark.parametrize("what", ["getter", "setter", "deleter"])
+def test_every_part_of_a_property_counts(project: Project, what: str) -> None:
+    source = "class A:\n    k = property()\n    @k.@\n    def k(self, *new): helper()\ndef helper(): return {}\ndef f(x): return A()\n"
+    assert len({project.version(source.replace("k.@", f"k.{what}").format(n)) for n in (1, 2)}) == 2
 
 
 def test_abstract_and_generic_classes(project: Project) -> None:
@@ -221,6 +240,13 @@ def test_slots(project: Project) -> None:
 def test_annotations_that_make_fields(project: Project) -> None:
     first, second = pair(project, "class A:\n    k: @\ndef f(x): return A()\n", "int", "float")
     assert first != second
+
+
+def test_annotation_that_shows_an_address(project: Project) -> None:
+    source = "import typing\nclass A:\n    k: typing.Annotated[int, object()]\ndef f(x): return A()\n"
+    first, second = project.load("subject", source), project.load("subject", source)
+    assert repr(first.A.__annotations__) != repr(second.A.__annotations__)
+    assert version(first.f) == version(second.f)
 
 
 def test_same_class_in_two_modules(project: Project) -> None:

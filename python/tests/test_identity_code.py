@@ -189,6 +189,14 @@ def test_class_in_a_function(project: Project) -> None:
         """
     base = project.version(source.format("int", "int"))
     assert project.version(source.format("float", "int")) != base
+    texts = "\n        from __future__ import annotations" + source
+    base = project.version(texts.format("int", "int"))
+    assert project.version(texts.format("float", "int")) != base == project.version(texts.format("int", "float"))
+
+
+def test_name_that_a_class_in_a_function_sets_itself(project: Project) -> None:
+    source = "k = {}\ndef f(x):\n    class A:\n        k = 1\n        l = k\n    return A.l\n"
+    assert project.version(source.format(1)) == project.version(source.format(2))
 
 
 def test_annotations_in_a_nested_function(project: Project) -> None:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import builtins
 import functools
+import importlib.util
 import math
+import shutil
+import sys
+import types
 from typing import Any
 
 import numpy as np
@@ -12,7 +16,7 @@ import pytest
 from identities import Project, project, version
 
 import ndstash
-from ndstash._identity import identify
+from ndstash._identity import identify, owner
 
 __all__ = ["project"]
 
@@ -154,6 +158,12 @@ def test_captured_variable_is_not_set_yet(project: Project) -> None:
     assert before != version(f)
 
 
+def test_captured_variable_that_becomes_none(project: Project) -> None:
+    source = "def make():\n    def f(x): return g\n    first = identify(f)\n    g = None\n    return first, f\n"
+    first, f = project.load("subject", "from ndstash._identity import identify\n" + source).make()
+    assert first.version != first.check().version == version(f)
+
+
 @pytest.mark.parametrize("form", ["import helpers", "import helpers as h", "from helpers import go", "from helpers import go as g"])
 def test_import_in_the_body(project: Project, form: str) -> None:
     call = {"import helpers": "helpers.go", "import helpers as h": "h.go"}.get(form, form.split()[-1])
@@ -163,6 +173,41 @@ def test_import_in_the_body(project: Project, form: str) -> None:
         project.write("helpers", f"def go(x): return x + {number}\n")
         versions.append(project.version(source))
     assert versions[0] == versions[2] != versions[1]
+
+
+def test_import_in_the_body_does_not_count_where_its_name_is_a_parameter(project: Project) -> None:
+    source = "def f(x):\n    import helpers\n    def g(helpers): return helpers.other\n    return helpers.go(g)\n"
+    versions = []
+    for go, other in ((1, 1), (1, 2), (2, 1)):
+        project.write("helpers", f"def go(x): return {go}\ndef other(x): return {other}\n")
+        versions.append(project.version(source))
+    assert versions[0] == versions[1] != versions[2]
+
+
+def test_module_of_others_loaded_and_patched_after_a_look(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(project.folder / "site-packages"))
+    project.write("site-packages.seldom", "def go(x): return x\n")
+    identity = identify(project.load("subject", "def f(x):\n    import seldom\n    return seldom.go(x)\n").f).check()
+    assert "seldom" not in sys.modules
+    importlib.import_module("seldom").go = lambda x: 7
+    assert identity.check().version != identity.version
+
+
+def test_this_package_is_not_the_users_own_wherever_it_lies(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(owner, "_owner_of_file", lambda place, top: owner.Owner.OWN)
+    assert owner.owner("ndstash._cache") is owner.Owner.INSTALLED
+    assert owner.owner("another") is owner.Owner.OWN
+
+
+def test_module_made_by_hand(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = types.ModuleType("made_by_hand")
+    monkeypatch.setitem(sys.modules, "made_by_hand", made)
+    module = project.load("subject", "import made_by_hand\ndef f(x): return made_by_hand.go(x)\n")
+    versions = []
+    for number in (1, 2):
+        exec(f"def go(x): return x + {number}", vars(made))
+        versions.append(version(module.f))
+    assert versions[0] != versions[1]
 
 
 def test_import_in_the_body_is_the_same_before_and_after_it_is_loaded(project: Project) -> None:
@@ -355,6 +400,32 @@ def test_installed_packages_count_by_name(project: Project, monkeypatch: pytest.
     assert identify(project.load("subject", source).f).packages == {"others": "unknown"}
 
 
+def test_what_a_function_of_an_installed_package_has_captured(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(project.folder / "site-packages"))
+    project.write("site-packages.makers", "def adder(k):\n    def go(x): return x + k\n    return go\n")
+    source = "from makers import adder\nadd = adder({})\ndef f(x): return add(x)\n"
+    first, second, again = (project.version(source.format(k)) for k in (1, 2, 1))
+    assert first == again != second
+
+
+@pytest.mark.parametrize("name", ["_bisect.bisect_right", "_queue.SimpleQueue", "_queue", "_socket"])
+def test_an_extension_of_the_users_own_counts_by_its_file(project: Project, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Its functions, its classes, and the module as a whole, whatever it holds."""
+    extension = name.partition(".")[0]
+    library = getattr(importlib.util.find_spec(extension), "origin", "")
+    if not library.endswith(".so"):
+        pytest.skip("this Python has no such extension in a file")
+    copy = shutil.copy(library, project.folder)
+    monkeypatch.delitem(sys.modules, extension, raising=False)
+    monkeypatch.setitem(owner._known, extension, True)
+    module = project.load("subject", f"import {extension}\nit = {name}\ndef f(x): return it\n")
+    before = version(module.f)
+    assert version(module.f) == before
+    with open(copy, "ab") as file:
+        file.write(b"changed")
+    assert version(module.f) != before
+
+
 def test_packages_are_recorded_and_count_on_request(project: Project) -> None:
     pytest.importorskip("sklearn")
     module = project.load("subject", "import numpy as np, sklearn\ndef f(x): return np.sin(x), sklearn.clone(x), len(x)\n")
@@ -363,6 +434,19 @@ def test_packages_are_recorded_and_count_on_request(project: Project) -> None:
     assert found.packages["python"].count(".") == 1
     assert found.packages["sklearn"] != "unknown"
     assert identify(module.f, packages=True).version != found.version
+
+
+def test_version_of_a_package_whose_distribution_has_another_name(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(project.folder / "site-packages"))
+    project.write("site-packages.short", "def go(x): return x\n")
+    about = project.folder / "site-packages" / "long_name-1.5.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: long-name\nVersion: 1.5\n")
+    (about / "top_level.txt").write_text("short\n")
+    owner._distributions.cache_clear()
+    found = identify(project.load("subject", "import short\ndef f(x): return short.go(x)\n").f).packages
+    owner._distributions.cache_clear()
+    assert found == {"short": "1.5"}
 
 
 def test_mutable_default(project: Project) -> None:
@@ -460,6 +544,11 @@ def test_name_by_hand(project: Project) -> None:
     second = identify(project.load("two", HELPED.format(1)).f, name="mine")
     assert (first.name, first.version) == (second.name, second.version)
     assert first.name == "mine"
+
+
+def test_parts_of_two_functions_of_one_name(project: Project) -> None:
+    module = project.load("subject", "T = lambda: 1, lambda: 2\ndef f(x): return T\n")
+    assert {"subject.<lambda>: code", "subject.<lambda> (2): code"} <= set(identify(module.f).parts)
 
 
 def test_parts_tell_what_changed(project: Project) -> None:

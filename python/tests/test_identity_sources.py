@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from identities import Project, cell, notebook, project, version
 
-from ndstash._identity import identify
+from ndstash._identity import bytecode, identify
 
 __all__ = ["project"]
 
@@ -78,7 +78,7 @@ def test_main_of_a_spawned_worker_is_the_main_of_its_parent() -> None:
 
 def test_code_without_source() -> None:
     made: list[Any] = []
-    for body in ("x + 1", "x + 2", "x + 1.0", "sin(x)", "cos(x)", "(lambda: 1)()", "(lambda: 2)()", "'a'", "b'a'", r"'\ud800'"):
+    for body in ("x + 1", "x + 2", "x + 1.0", "sin(x)", "cos(x)", "x.real", "x.imag", "(lambda: 1)()", "(lambda: 2)()", "'a'", "b'a'", r"'\ud800'"):
         names: dict[str, Any] = {}
         exec(f"from math import sin, cos\ndef f(x): return {body}", names)
         assert kind(names["f"]) == "bytecode"
@@ -92,6 +92,12 @@ def test_code_without_source_is_the_same_at_another_line() -> None:
     exec("def f(x):\n    return [x for x in x]", first)
     exec("\n\n\ndef f(x):\n\n    return [x for x in x]", second)
     assert version(first["f"]) == version(second["f"])
+
+
+def test_byte_code_counts_with_the_version_of_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = bytecode.digest_of(kind.__code__)
+    monkeypatch.setattr(bytecode, "MAGIC", b"another")
+    assert bytecode.digest_of(kind.__code__) != here
 
 
 def test_file_edited_after_import(project: Project) -> None:

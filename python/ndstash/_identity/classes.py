@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ndstash._core import Named
 from ndstash._describe import type_name
 from ndstash._identity.code import home_of, is_code, is_followed
+from ndstash._identity.modules import content_of_extension
 
 if TYPE_CHECKING:
     from ndstash._identity.walk import Walk
@@ -28,9 +29,12 @@ COUNTED = {"__slots__"}
 
 
 def class_(walk: Walk, value: type) -> Iterator[Item]:
-    """The items of a class."""
+    """The items of a class. Of one in C the methods are names: what they do is in the file."""
     walk.guard.whole(value.__dict__)
     yield "name", type_name(value)
+    extension = content_of_extension(value.__module__)
+    if extension:
+        yield "file", Named("file", extension)
     yield "bases", walk.value(value.__bases__, "its bases")
     if type(value) is not type:
         yield "metaclass", walk.value(type(value), "its metaclass")
@@ -78,7 +82,10 @@ def _counts(owner: type, name: str, value: object) -> bool:
     if _is_generated(owner, name, value):
         return False
     if issubclass(owner, enum.Enum):
-        return is_code(value) and _is_own(value)
+        if name in owner.__members__:
+            return False
+        if name.startswith("_") and name.endswith("_"):
+            return is_code(value) and _is_own(value)
     special = name.startswith("__") and name.endswith("__")
     return not special or name in COUNTED or is_code(value)
 

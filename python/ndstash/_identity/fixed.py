@@ -57,6 +57,6 @@ def is_fixed(value: object) -> bool:
         return True
     if kind is types.MethodType:
         return is_fixed(value.__self__)  # type: ignore[attr-defined]  # the kind has it
-    if isinstance(value, tuple | frozenset) and not getattr(value, "__dict__", None):
+    if isinstance(value, tuple | frozenset) and not hasattr(value, "__dict__"):
         return all(map(is_fixed, value))
     return False
