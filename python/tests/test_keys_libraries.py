@@ -76,6 +76,8 @@ def test_series_and_indexes_differ() -> None:
         pandas.MultiIndex.from_tuples([(0, "a"), (1, "b")], names=["x", "y"]),
         pandas.date_range("2020", periods=2),
         pandas.date_range("2020", periods=2, tz="UTC"),
+        pandas.DatetimeIndex(["2020-01-01", "2020-01-02"], tz="UTC"),
+        pandas.DatetimeIndex(["2020-01-01", "2020-01-02"], tz="UTC").tz_convert("Europe/Paris"),
         pandas.date_range("2020", periods=2, unit="ms"),
         pandas.DatetimeIndex(["2020-01-01", "2020-01-02"]),
         pandas.period_range("2020", periods=2, freq="D"),
@@ -102,6 +104,7 @@ def test_extension_arrays() -> None:
     values = [
         masked,
         pandas.array([1, 2, 3], dtype="Int64"),
+        pandas.array([1, 2, 0], dtype="Int64"),
         pandas.array([1, 2, None], dtype="Int32"),
         pandas.array([1, 2, None], dtype="Float64"),
         pandas.array([True, None], dtype="boolean"),
@@ -110,6 +113,7 @@ def test_extension_arrays() -> None:
         pandas.array(["a", "b"], dtype="string[python]"),
         pandas.arrays.SparseArray([0, 0, 1]),
         pandas.arrays.SparseArray([0, 1, 0]),
+        pandas.arrays.SparseArray([5, 5, 1], fill_value=5),
         pandas.arrays.SparseArray([0.0, 0.0, 1.0]),
         pandas.array([1, 2]).to_numpy(),
         pandas.arrays.NumpyExtensionArray(np.array([1, 2])),
@@ -246,8 +250,9 @@ def test_sparse_differs() -> None:
 def test_room_behind_sparse_entries_does_not_count() -> None:
     sparse = pytest.importorskip("scipy.sparse")
     tight = sparse.csr_matrix(np.eye(3))
-    roomy = sparse.csr_matrix((np.r_[tight.data, 9.0], np.r_[tight.indices, 0], tight.indptr), (3, 3))
-    assert key(tight) == key(roomy)
+    roomy = tight.copy()
+    roomy.data, roomy.indices = np.r_[tight.data, 9.0], np.r_[tight.indices, 0].astype(tight.indices.dtype)
+    assert key(tight) == key(roomy) and len(roomy.data) == 4
 
 
 def test_estimators() -> None:

@@ -31,8 +31,9 @@ def reduced(value: object) -> object:
 
 
 def _reduce(value: Any, kind: type) -> Any:
+    """Exceptions as Python itself does it: libraries such as tblib register another way, with tracebacks, once loaded."""
     try:
-        reduce = copyreg.dispatch_table.get(kind)
+        reduce = None if issubclass(kind, BaseException) else copyreg.dispatch_table.get(kind)
         return reduce(value) if reduce else value.__reduce_ex__(PROTOCOL)
     except Exception as error:
         raise TypeError(f"a {kind_of(value)} cannot be taken apart: {error}") from error
