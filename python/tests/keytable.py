@@ -119,6 +119,16 @@ class Reducing:
         return Reducing, (self.a,)
 
 
+class Parted:
+    """Pickles as the parts that it was given."""
+
+    def __init__(self, *parts: object) -> None:
+        self.parts = parts
+
+    def __reduce_ex__(self, protocol: object) -> Any:
+        return self.parts
+
+
 class Stateful:
     def __init__(self, a: object) -> None:
         self.a, self.lock = a, threading.Lock()
@@ -135,8 +145,18 @@ class MyDict(dict[Any, Any]):
     pass
 
 
+class MyOrderedDict(collections.OrderedDict[Any, Any]):
+    pass
+
+
 class MySet(set[Any]):
     pass
+
+
+class LazySet(MySet):
+    @functools.cached_property
+    def twice(self) -> Any:
+        return [*self, *self]
 
 
 class MyFrozenset(frozenset[Any]):
@@ -186,6 +206,7 @@ EQUAL: dict[str, tuple[Any, Any]] = {
     "shared references": ([shared, shared], [[1, 2], [1, 2]]),
     "objects with attributes in another order": (Plain(a=1, b=2), Plain(b=2, a=1)),
     "cached property": (touched(Lazy(1)), Lazy(1)),
+    "cached property of a set": (touched(LazySet([1])), LazySet([1])),
     "own key": (Choosing(1, 2), Choosing(1, 3)),
     "state that leaves a lock out": (Stateful(1), Stateful(1)),
     "counters": (collections.Counter("abca"), collections.Counter("aabc")),
@@ -226,9 +247,10 @@ DIFFERENT: dict[str, list[Any]] = {
     "two named tuples and a subclass": [Pair(1, 2), OtherPair(1, 2), PairWithMore(1, 2), with_attributes(PairWithMore(1, 2), c=3), Pair(2, 1), (1, 2)],
     "records": [Record(1), Record(1, 2), Record(1, c=1), Frozen(1), Frozen(2), Plain(a=1), OtherPlain(a=1), Plain(b=1), with_attributes(Record(1), d=1), Slotted(1), Slotted(2), Lazy(1), Reducing(1), Reducing(2), Stateful(1), Choosing(1, 1)],
     "enums": [Colour.RED, Colour.BLUE, Number.ONE, Flags.A, Flags.B, Flags.A | Flags.B, Colour],
-    "ordered maps": [collections.OrderedDict(a=1, b=2), collections.OrderedDict(b=2, a=1), {"a": 1, "b": 2}, collections.Counter(a=1, b=2), MyDict(a=1, b=2), types.MappingProxyType({"a": 1, "b": 2})],
+    "ordered maps": [collections.OrderedDict(a=1, b=2), collections.OrderedDict(b=2, a=1), {"a": 1, "b": 2}, collections.Counter(a=1, b=2), MyDict(a=1, b=2), types.MappingProxyType({"a": 1, "b": 2}), MyOrderedDict(a=1, b=2), MyOrderedDict(b=2, a=1)],
+    "parts that pickle takes": [Parted(str, ("a",)), Parted(ascii, ("a",)), Parted(str, ("b",)), Parted(str, ("a",), {"k": 1}), Parted(str, ("a",), {"k": 1}, None, None, setattr), Parted(str, ("a",), {"k": 1}, None, None, getattr), Parted(str, ("a",), None, [1]), Parted(str, ("a",), None, None, [(1, 2)])],
     "subclasses": [MyStr("a"), "a", MyFloat(1), 1.0, MySet([1]), {1}, MyFrozenset([1]), frozenset([1]), with_attributes(MySet([1]), a=1), with_attributes(MyStr("a"), b=1)],
-    "bytes": [b"ab", bytearray(b"ab"), memoryview(b"ab"), io.BytesIO(b"ab"), "ab", memoryview(b"ab").cast("c"), io.StringIO("ab"), np.frombuffer(b"ab", np.uint8)],
+    "bytes": [b"ab", bytearray(b"ab"), memoryview(b"ab"), io.BytesIO(b"ab"), "ab", memoryview(b"ab").cast("c"), memoryview(b"ab").cast("B", (1, 2)), array.array("b", b"ab"), array.array("B", b"ab"), io.StringIO("ab"), np.frombuffer(b"ab", np.uint8)],
     "position in a stream": [io.BytesIO(b"ab"), (stream := io.BytesIO(b"ab"), stream.read(1))[0]],
     "moments": [
         datetime.datetime(2020, 1, 1), datetime.date(2020, 1, 1), datetime.datetime(2020, 1, 1, tzinfo=UTC), datetime.datetime(2020, 1, 1, tzinfo=BERLIN),
@@ -236,6 +258,7 @@ DIFFERENT: dict[str, list[Any]] = {
         datetime.time(1), datetime.time(1, tzinfo=UTC), datetime.timedelta(1), datetime.timedelta(0, 1), datetime.timedelta(0, 0, 1), "2020-01-01",
         UTC, datetime.timezone(datetime.timedelta(0), "X"), datetime.timezone(datetime.timedelta(1 / 24)), BERLIN,
     ],
+    "arrays of the standard library": [array.array("l", [1]), array.array("q", [1]), array.array("l", [2]), array.array("u", "a")],
     "numbers": [decimal.Decimal("1.0"), decimal.Decimal("1.00"), decimal.Decimal("NaN"), fractions.Fraction(1, 2), 0.5, float("nan"), float("inf"), 2**100, -(2**100), uuid.UUID(int=1), uuid.UUID(int=2)],
     "ranges and slices": [range(3), range(0, 3, 2), range(0, 4, 2), slice(3), slice(0, 3), slice(0, 3, 1)],
     "paths": [pathlib.Path("a"), pathlib.PurePosixPath("a"), pathlib.PureWindowsPath("a"), "a", pathlib.Path("a/b"), pathlib.Path("b")],
@@ -250,8 +273,9 @@ DIFFERENT: dict[str, list[Any]] = {
     "two large arrays that differ only in the middle": [np.zeros(5000), np.where(np.arange(5000) == 2500, 1.0, 0.0), np.where(np.arange(5000) == 2501, 1.0, 0.0)],
     "zeros inside arrays": [np.array([0.0]), np.array([-0.0])],
     "kinds of arrays": [np.zeros((2, 2)), np.zeros((2, 2), "f8,f8").view(np.recarray), np.zeros((2, 2), "f8,f8"), np.ma.zeros((2, 2)), np.zeros((2, 2)).view(MyArray), with_attributes(np.zeros((2, 2)).view(MyArray), unit="m"), [[0.0, 0.0], [0.0, 0.0]], np.zeros((2, 2)).tolist],
-    "masked arrays": [np.ma.array([1, 2], mask=[0, 1]), np.ma.array([1, 2], mask=[1, 0]), np.ma.array([1, 3], mask=[1, 0]), np.ma.array([1, 2], mask=[1, 0], fill_value=7)],
+    "masked arrays": [np.ma.array([1, 2], mask=[0, 1]), np.ma.array([1, 2], mask=[1, 0]), np.ma.array([1, 3], mask=[1, 0]), np.ma.array([1, 2], mask=[1, 0], fill_value=7), np.ma.array([1, 2], mask=[1, 0], hard_mask=True)],
     "structured arrays": [np.zeros(2, kind) for kind in ([("a", "f8")], [("b", "f8")], [("a", "f4")], [("a", "f8"), ("b", "i4")], [("b", "i4"), ("a", "f8")], [("a", "f8", (1,))], [("a", [("b", "f8")])])],
+    "places of fields": [np.zeros(2, np.dtype({"names": ["a"], "formats": ["f4"], "offsets": [at], "itemsize": size})) for at, size in ((0, 4), (0, 8), (4, 8))],
     "contents of structured arrays": [np.array([(1, 2)], "i8,i8"), np.array([(2, 1)], "i8,i8"), np.array([(1, 2), (1, 2)], "i8,i8")],
     "text arrays": [np.array(["a", "b"]), np.array(["b", "a"]), np.array(["ab"]), np.array(["a", "b"], "U2"), np.array([b"a", b"b"]), np.array(["a", "b"], object), np.str_("a"), np.array([""]), np.array([], "U1")],
     "object arrays": [np.array([1, None], object), np.array([[1], [None]], object), np.array([None, 1], object), np.array([1.0, None], object)],

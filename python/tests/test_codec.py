@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copyreg
 import itertools
 import pickle
 import sys
@@ -86,6 +87,13 @@ def test_a_small_buffer_of_somebody_else_stays_in_the_pickle() -> None:
     assert PICKLE.loads(data, Buffers.over([], "r")) == bytearray(b"small")
 
 
+@pytest.mark.parametrize(("size", "beside"), [(reducers.SMALL - 1, 0), (reducers.SMALL, 1)])
+def test_buffers_of_somebody_else_go_beside_the_pickle_from_a_size_on(size: int, beside: int) -> None:
+    value = pickle.PickleBuffer(bytearray(size))
+    assert len(PICKLE.dumps(value)[1]) == beside
+    assert bytes(through(value)) == bytes(size)
+
+
 def test_a_buffer_of_somebody_else_follows_the_mode() -> None:
     value = pickle.PickleBuffer(bytearray(5000))
     assert [memoryview(through(value, mode)).readonly for mode in ("r", "c", None)] == [True, False, False]
@@ -114,6 +122,38 @@ def test_an_array_without_gaps_is_not_copied_and_keeps_its_layout(name: str) -> 
         one for one, size in zip(value.strides, value.shape, strict=True) if size > 1
     ]
     assert loaded.tobytes() == value.tobytes()
+
+
+@pytest.mark.parametrize("size", [1, 20])
+def test_small_arrays_keep_their_layout_too(size: int) -> None:
+    value = np.asfortranarray(np.arange(6.0 * size).reshape(2, 3 * size))
+    for loaded in (through(value), codec.loads(codec.dumps(value))):
+        assert np.array_equal(loaded, value) and loaded.strides == value.strides
+
+
+def test_what_a_dtype_says_beside_its_kind_stays() -> None:
+    kind = np.dtype("f8", metadata={"unit": "m"})
+    for size in (3, 9000):
+        assert through(np.zeros(size, kind)).dtype.metadata == {"unit": "m"}
+
+
+class Noted(np.ma.MaskedArray[Any, Any]):
+    """Pickles itself."""
+
+    def __reduce__(self) -> Any:
+        return Noted, (self.data.tolist(), [True, False])
+
+
+def test_a_masked_array_that_pickles_itself_does_so() -> None:
+    assert through(Noted([1, 2])).mask.tolist() == [True, False]
+
+
+def test_a_string_that_is_shown_while_it_is_written_is_copied() -> None:
+    sink, memory = stream.Sink(), bytearray(b"a" * stream.CUT)
+    sink.write(b"the beginning")
+    sink.write(memoryview(memory))
+    memory[:] = b"b" * stream.CUT
+    assert sink.finish(0)[1] == [b"a" * stream.CUT]
 
 
 def test_an_array_met_twice_is_stored_once_and_is_one_again() -> None:
@@ -175,6 +215,13 @@ def test_bytes_and_back() -> None:
     assert loaded["a"].flags.writeable
 
 
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_bytes_and_back_in_every_layout(name: str) -> None:
+    value = LAYOUTS[name](np.arange(9000.0))
+    loaded = codec.loads(codec.dumps(value))
+    assert loaded.dtype == value.dtype and loaded.tolist() == value.tolist()
+
+
 def test_loading_read_only_looks_at_the_bytes_themselves() -> None:
     encoded = np.frombuffer(bytearray(codec.dumps(np.arange(9000.0))), np.uint8)
     loaded = codec.loads(encoded, mmap_mode="r")
@@ -186,9 +233,17 @@ def test_loading_read_only_looks_at_the_bytes_themselves() -> None:
 
 def test_bytes_that_are_cut_short_are_damaged() -> None:
     encoded = codec.dumps([np.arange(2000.0), bytes(70_000)])
-    for length in [*range(0, 200), *range(200, len(encoded) - 63, 5003)]:
+    end = len(encoded) - (-70_000 % 64)  # What follows only fills up.
+    for length in [*range(0, 200), *range(200, end, 5003), end - 1]:
         with pytest.raises(errors.Damaged):
             codec.loads(encoded[:length])
+
+
+def test_bytes_of_no_parts_are_damaged() -> None:
+    with pytest.raises(errors.Damaged, match="0 parts"):
+        codec.loads(bytes(64))
+    with pytest.raises(errors.Damaged, match="too short for what was cut out"):
+        stream.Source(bytes(8) + (1000).to_bytes(4, "little"))
 
 
 def test_data_that_does_not_go_with_its_buffers_is_damaged() -> None:
@@ -222,6 +277,7 @@ class Sullen:
         ((1, (i for i in range(3))), r"cannot pickle the value\[1\], a generator"),
         ({"k" * 200: sys}, r"cannot pickle the value\['k+\.\.\.\], a module"),
         ([Sullen()], r"cannot pickle the value\[0\], a test_codec.Sullen: I will not"),
+        (frozenset([Sullen()]), r"cannot pickle the value \(an item\), a test_codec.Sullen"),
         ({Holder: 1, Holder(x=Sullen()): 2}, r"cannot pickle the value \(a key\).x, a test_codec.Sullen"),
         (np.array([1, sys], object), "cannot pickle the value, a numpy.ndarray"),
     ],
@@ -229,6 +285,21 @@ class Sullen:
 def test_the_error_names_what_cannot_be_pickled(value: object, text: str) -> None:
     with pytest.raises(pickle.PicklingError, match=text):
         PICKLE.dumps(value)
+
+
+def test_attributes_are_not_blamed_where_they_are_not_what_is_pickled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(copyreg.dispatch_table, Holder, Sullen.__reduce__)
+    with pytest.raises(pickle.PicklingError, match="cannot pickle the value, a test_codec.Holder: I will not"):
+        PICKLE.dumps(Holder(inner=Sullen()))
+
+
+def test_too_little_memory_is_no_fault_of_the_value() -> None:
+    class Huge:
+        def __reduce__(self) -> Any:
+            raise MemoryError
+
+    with pytest.raises(MemoryError):
+        PICKLE.dumps([Huge()])
 
 
 def test_what_is_nested_too_deeply_is_an_error() -> None:

@@ -3,15 +3,16 @@
 import json
 import os
 import sys
+from collections import OrderedDict
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import joblib
 import numpy as np
 import pytest
 
-from ndstash.importing import run
+from ndstash.importing import Report, run, trust
 from ndstash.joblib import item_key
 
 CALLS: list[Any] = []
@@ -19,7 +20,7 @@ CALLS: list[Any] = []
 
 def ones(n: int) -> Any:
     CALLS.append(n)
-    return {"ones": np.ones(n), "n": np.float32(n)}
+    return {"ones": np.ones(n), "n": np.float32(n), "order": OrderedDict(b=n)}
 
 
 @pytest.fixture(autouse=True)
@@ -55,6 +56,7 @@ def test_results_are_found_under_the_same_identifiers(
     function = again(str(tmp_path))
     found = function(100_000)
     assert found["ones"].tolist() == [1.0] * 100_000 and type(found["n"]) is np.float32
+    assert type(found["order"]) is OrderedDict
     assert CALLS == []
     call = (function.func_id, function._get_args_id(5))
     assert function.store_backend.get_metadata(call) == local.store_backend.get_metadata(call)
@@ -192,3 +194,26 @@ def test_metadata_is_what_joblib_wrote(decache: Any) -> None:
     run(["decache", str(path)])
     function = again(path)
     assert function.store_backend.get_metadata((function.func_id, function._get_args_id(5))) == {"time": 7.0}
+
+
+def test_pickles_are_not_loaded_where_that_is_not_wanted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    fill(tmp_path)
+    assert run(["joblib", str(tmp_path), "--pickle", "never"]) == 1
+    assert "those are not loaded" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("owner", "mode", "reason"),
+    [(0, 0o600, None), (0, 0o644, None), (1, 0o600, "belongs to user"), (0, 0o660, "may be written"), (0, 0o602, "may be written")],
+)
+def test_whose_files_are_trusted(owner: int, mode: int, reason: str | None) -> None:
+    status: Any = SimpleNamespace(st_uid=os.geteuid() + owner, st_mode=0o100000 | mode)
+    found = trust._distrust("there", status)
+    assert found is None if reason is None else reason in str(found)
+
+
+def test_an_error_without_words_is_told_by_its_type() -> None:
+    report = Report("there")
+    with report.entry("one"):
+        raise RuntimeError
+    assert report.left == [("one", "RuntimeError")]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copyreg
 import datetime
+import enum
 import itertools
 import sys
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +42,35 @@ def test_refused_values(case: str) -> None:
         key([REFUSED[case]])
     assert len(str(refused.value)) > 20
     REFUSED["file"].close()
+
+
+def test_the_value_of_an_enum_member_counts() -> None:
+    first, second = (enum.Enum("Kind", {"A": number}, module="m", qualname="Kind") for number in (1, 2))
+    assert key(first.A) != key(second.A)
+
+
+def test_exceptions_are_the_same_whoever_pickles_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = key(ValueError("a"))
+    monkeypatch.setitem(copyreg.dispatch_table, ValueError, lambda error: (ValueError, ("a", "and its traceback")))
+    assert key(ValueError("a")) == before
+
+
+def test_what_is_registered_with_copyreg_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(copyreg.dispatch_table, Plain, lambda value: (Plain, (), {"a": value.a}))
+    assert key(Plain(a=1, b=2)) == key(Plain(a=1, b=3)) != key(Plain(a=2, b=2))
+
+
+def test_a_field_that_is_not_set_does_not_count() -> None:
+    one, two = Later(1), Later(1)
+    assert key(one) == key(two)
+    two.b = 2
+    assert key(one) != key(two)
+
+
+@dataclass
+class Later:
+    a: int
+    b: int = field(init=False)
 
 
 def test_refusals_say_why() -> None:

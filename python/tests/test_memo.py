@@ -101,6 +101,7 @@ def test_what_can_be_asked(cache: ndstash.Cache) -> None:
     assert not function.cached(1)
     with pytest.raises(KeyError):
         function.get(1)
+    assert tuple(function.stats()) == (0, 1)
     assert function(1) == [1] and function.cached(1) and function.get(1) == [1] and calls == [1]
     assert function.call(1) == [1] and calls == [1, 1]
     function.put([99], 1)
@@ -112,6 +113,19 @@ def test_what_can_be_asked(cache: ndstash.Cache) -> None:
     assert sorted(entry.arguments["x"] for entry in function.entries() if entry.arguments) == [1, 2]
     assert {entry.function for entry in function.entries()} == {function.name}
     assert function.clear() == 2 and not function.cached(1)
+
+
+def test_the_version_is_that_of_now(cache: ndstash.Cache) -> None:
+    added = 1
+
+    @cache.memoize
+    def function(x: int) -> int:
+        return x + added
+
+    before = function.version
+    added = 2
+    assert function.version != before and function(1) == 3
+    assert function._function.identity.version == function.version
 
 
 def test_stats_are_of_the_function(cache: ndstash.Cache) -> None:
@@ -143,6 +157,7 @@ def test_ignored_parameters(cache: ndstash.Cache) -> None:
     assert function.key(1) == function.key(1, lambda: 0, 5, 6, other=object()) != function.key(2)
     by_place = cache.memoize(lambda x, y: x, ignore=1, name="place", version="1")
     assert by_place.key(1, 2) == by_place.key(1, 3) == by_place.key(1, y=object()) != by_place.key(2, 2)
+    assert by_place.using(ignore=-1).key(1, 2) == by_place.key(1, 2)
     for wrong in ("z", 2, "*"):
         with pytest.raises(ValueError, match="no parameter"):
             cache.memoize(lambda x, y: x, ignore=wrong, name="wrong", version="1")
@@ -164,13 +179,50 @@ def test_typed(cache: ndstash.Cache) -> None:
     assert untyped.key("1") != untyped.key(1) and untyped.key(1j) != untyped.key(1)
 
 
+def test_what_is_put_has_the_tags_of_the_function(cache: ndstash.Cache) -> None:
+    function = cache.memoize(lambda x: x, name="f", version="1", tag="mine")
+    function.put(5, 1)
+    assert [entry.tags for entry in function.entries()] == [("mine",)]
+
+
+def test_an_argument_that_has_no_key_after_the_call_was_changed(cache: ndstash.Cache) -> None:
+    @cache.memoize(warn_mutation=True)
+    def function(x: list[object]) -> int:
+        x.append(object())
+        return 1
+
+    with pytest.warns(ndstash.NdstashWarning, match="has changed an argument"):
+        function([])
+
+
+def test_references_have_the_mode_and_the_place_of_their_function(tmp_path: Path) -> None:
+    one, two = (
+        ndstash.Cache(tmp_path / place).memoize(np.ones, name="f", version="1", mmap_mode="c").ref(50_000) for place in "ab"
+    )
+    assert one.get().flags.writeable and not one.get("r").flags.writeable
+    assert one.key == two.key and one != two
+
+
+def test_a_bare_object_as_default(cache: ndstash.Cache) -> None:
+    """It stands for "not given": there is nothing else in it to tell it by."""
+    nothing = object()
+
+    @cache.memoize(version="1", on_error="raise")
+    def function(x: int, y: object = nothing) -> bool:
+        return y is nothing
+
+    assert function(1) and function.cached(1) and function.cached(1, nothing) and not function(1, None)
+    with pytest.raises(TypeError):
+        function(1, object())
+
+
 def test_own_key(cache: ndstash.Cache) -> None:
     @cache.memoize(key=lambda name, session: name.lower())
     def function(name: str, session: object) -> str:
         return name
 
     assert function("A", object()) == "A" and function("a", lambda: 0) == "A"
-    assert function("b", 1) == "b"
+    assert function("b", 1) == "b" and function(session=2, name="B") == "b"
 
 
 def test_name_and_version_pin_a_function(cache: ndstash.Cache) -> None:
@@ -280,7 +332,7 @@ def test_methods_differ_by_their_objects(cache: ndstash.Cache) -> None:
     assert two.plain.key(1) == three.plain.key(1)
     assert Scale.of_class(1) == two.of_class(1) == "Scale 1"
     assert Scale.static(1) == two.static(1) == 2
-    assert two.by.map([5, 6]) == [10, 12]
+    assert two.by.map([5, 6, {"x": 7}]) == [10, 12, 14]
     assert cache.memoize(three.__class__.by.__wrapped__.__get__(three), name="b", version="1")(2) == 6
 
 
@@ -461,18 +513,6 @@ def test_map_computes_what_is_missing(cache: ndstash.Cache) -> None:
     assert calls == [2, 1, 3, 5] and function.map([]) == []
     with function.off():
         assert function.map([1, 1]) == [1, 1] and len(calls) == 6
-
-
-def test_a_failing_call_of_a_map_leaves_the_others(cache: ndstash.Cache) -> None:
-    from concurrent.futures import ThreadPoolExecutor
-
-    function = cache.memoize(lambda x: 1 // x, name="f", version="1")
-    with pytest.raises(ZeroDivisionError), ThreadPoolExecutor(2) as pool:
-        function.map([1, 0, 2], executor=pool)
-    assert function.cached(1) and function.cached(2) and not function.cached(0)
-    with pytest.raises(ZeroDivisionError):
-        function.map([4, 0, 5])
-    assert function.cached(4) and not function.cached(5) and function(5) == 0
 
 
 def test_the_log_tells_hits_and_misses(cache: ndstash.Cache, caplog: pytest.LogCaptureFixture) -> None:

@@ -207,3 +207,82 @@ def test_what_has_no_key_runs_uncached(cache: ndstash.Cache) -> None:
     assert not function.cached(1)
     start = time.monotonic()
     assert asyncio.run(function(1)) == 1 and time.monotonic() - start < 5
+
+
+def test_storing_does_not_block_the_loop(cache: ndstash.Cache) -> None:
+    where: list[int] = []
+
+    @cache.memoize(keep=lambda value: where.append(threading.get_ident()) is None)
+    async def function(x: int) -> int:
+        return x
+
+    assert asyncio.run(function(1)) == 1 and where != [] and threading.get_ident() not in where
+
+
+def test_a_waiting_task_that_is_cancelled_leaves_the_others_alone(cache: ndstash.Cache) -> None:
+    calls: list[int] = []
+
+    @cache.memoize(version="1", keep=lambda value: False)
+    async def slow(x: int) -> int:
+        calls.append(x)
+        await asyncio.sleep(0.1)
+        return x
+
+    async def main() -> list[Any]:
+        leader, given_up, waiting = (asyncio.create_task(slow(1)) for _ in range(3))
+        await asyncio.sleep(0.02)
+        given_up.cancel()
+        return await asyncio.gather(leader, waiting, given_up, return_exceptions=True)
+
+    first, second, last = asyncio.run(main())
+    assert (first, second, calls) == (1, 1, [1]) and isinstance(last, asyncio.CancelledError)
+
+
+def test_tasks_that_want_each_others_results_do_not_wait_for_ever(
+    cache: ndstash.Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ndstash._memo.aio.NESTED_WAIT", 0.1)
+    functions: list[Any] = []
+    calls: list[int] = []
+
+    def make(at: int) -> Any:
+        async def function(x: int) -> int:
+            calls.append(at)
+            await asyncio.sleep(0.02)
+            return 1 + (await functions[1 - at](x) if len(calls) <= 2 else 0)
+
+        return cache.memoize(function, name=f"f{at}", version="1")
+
+    functions += [make(0), make(1)]
+
+    async def main() -> list[int]:
+        return await asyncio.wait_for(asyncio.gather(functions[0](1), functions[1](1)), 20)
+
+    assert asyncio.run(main()) == [2, 2]
+
+
+def test_a_stale_result_while_another_process_computes(cache: ndstash.Cache) -> None:
+    @cache.memoize(name="f", version="1", expire=0.1, stale=60)
+    async def function(x: int) -> int:
+        return len(calls)
+
+    calls: list[int] = []
+    assert asyncio.run(function(1)) == 0
+    calls.append(1)
+    time.sleep(0.2)
+    taken, done = threading.Event(), threading.Event()
+
+    def compute() -> None:
+        with ndstash.Cache(cache.directory)._handle.core.flight(function.key(1), 1.0):
+            taken.set()
+            done.wait(30)
+
+    thread = threading.Thread(target=compute)
+    thread.start()
+    taken.wait(30)
+    try:
+        assert asyncio.run(asyncio.wait_for(function(1), 10)) == 0
+    finally:
+        done.set()
+        thread.join()
+    assert asyncio.run(function(1)) == 1

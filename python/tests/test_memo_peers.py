@@ -1,4 +1,9 @@
-"""Cases in which a cache of somebody else's gave a wrong result or none, each under its name."""
+"""Cases in which a cache of somebody else's gave a wrong result or none, each under its name.
+
+Those that take many processes or damage are in `test_memo_processes.py` (many processes, one key; distinct slow keys; holder of
+a lock killed), `test_cache_processes.py` (many processes, distinct keys; overwrite while reading) and `test_memo_damage.py`
+(payload byte flipped; value file cut short; value file missing, manifest present).
+"""
 
 import collections
 import os
@@ -11,6 +16,7 @@ from typing import Any
 import jobs
 import numpy as np
 import pytest
+from identities import cell, in_new_process, notebook
 
 import ndstash
 
@@ -56,6 +62,8 @@ def test_arrays_of_equal_bytes_with_other_dtype_or_shape(total: Any) -> None:
 
 
 def test_forms_of_a_call_with_defaults(cache: ndstash.Cache) -> None:
+    """`f(1)`, `f(x=1)`, `f(1, default)`."""
+
     @cache.memoize
     def f(x: int, y: int = 2) -> int:
         return x + y
@@ -64,11 +72,19 @@ def test_forms_of_a_call_with_defaults(cache: ndstash.Cache) -> None:
 
 
 def test_minus_one_and_minus_two(cache: ndstash.Cache) -> None:
+    """`f(-1)` and `f(-2)`, whose hashes are the same."""
     f = cache.memoize(lambda x: x, name="f", version="1")
     assert (f(-1), f(-2)) == (-1, -2) and entries(f) == 2
 
 
+def test_string_arguments_under_two_hash_seeds(tmp_path: Path) -> None:
+    code = f"import jobs; print(jobs.digest_of({str(tmp_path / 'c')!r}, 'text'))"
+    one, two = (in_new_process(code, tmp_path, PYTHONHASHSEED=seed) for seed in ("1", "2"))
+    assert one == two == jobs.digest_of(str(tmp_path / "c"), "text")
+
+
 def test_texts_that_look_alike_when_joined(cache: ndstash.Cache) -> None:
+    """`two('a b','c')` and `two('a','b c')`; `1` and `'1'`."""
     two = cache.memoize(lambda x, y: [x, y], name="two", version="1")
     assert two("a b", "c") == ["a b", "c"] and two("a", "b c") == ["a", "b c"]
     assert two(1, "1") == [1, "1"] and two("1", 1) == ["1", 1] and entries(two) == 4
@@ -205,11 +221,12 @@ def test_function_redefined_with_another_body_in_one_session(cache: ndstash.Cach
     assert first.name == second.name and (first(1), second(1), first(1)) == (2, 3, 2)
 
 
-def test_script_moved(cache: ndstash.Cache, module: Module) -> None:
-    first = cache.memoize(module(SOURCE).function, name="mine")
-    first(3)
+def test_script_moved_or_run_as_notebook(cache: ndstash.Cache, module: Module) -> None:
+    cache.memoize(module(SOURCE).function, name="mine")(3)
     moved = cache.memoize(module(SOURCE, "elsewhere").function, name="mine")
-    assert moved.cached(3)
+    names = notebook()
+    cell(SOURCE, names, 1)
+    assert moved.cached(3) and cache.memoize(names["function"], name="mine").cached(3)
 
 
 def test_function_that_writes_into_its_argument(cache: ndstash.Cache) -> None:
@@ -235,7 +252,7 @@ def test_byte_limit_near_the_size_of_one_value(tmp_path: Path) -> None:
         assert f.cached(x) and cache.volume() <= 9_000_000
 
 
-def test_one_value_larger_than_the_limit(tmp_path: Path) -> None:
+def test_one_value_larger_than_the_limit_or_shard_share(tmp_path: Path) -> None:
     cache = ndstash.Cache(tmp_path / "c", size_limit=1_000_000)
     f = cache.memoize(jobs.large, name="large", version="1")
     with pytest.warns(ndstash.NdstashWarning, match="large has a result that is larger than the cache"):
@@ -313,7 +330,7 @@ def test_path_too_long(cache: ndstash.Cache) -> None:
     assert f("x" * 100_000) == f("x" * 100_000) == 100_000 and f.stats().hits == 1
 
 
-def test_unpicklable_value(cache: ndstash.Cache) -> None:
+def test_unpicklable_or_unknown_value(cache: ndstash.Cache) -> None:
     @cache.memoize
     def f(x: int) -> Any:
         return lambda: x
@@ -323,6 +340,10 @@ def test_unpicklable_value(cache: ndstash.Cache) -> None:
     assert len(told) == 1 and "f has a result that could not be stored" in str(told[0].message)
     with pytest.raises(Exception, match="lambda"):
         f.using(on_error="raise")(3)
+    g = cache.memoize(lambda x: 7, name="g", version="1")
+    with pytest.warns(ndstash.NdstashWarning, match="g has no key, and runs uncached") as told:
+        assert g(object()) == g(iter([1])) == 7
+    assert len(told) == 1
 
 
 def test_cache_folder_removed_while_in_use(cache: ndstash.Cache) -> None:
