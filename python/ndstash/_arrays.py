@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ndstash._core import Buffer, known
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 def over(buffer: Buffer, dtype: str | np.dtype[Any], shape: tuple[int, ...]) -> NDArray[Any]:

@@ -1,12 +1,12 @@
 """The cache: a mapping on disk, and what makes functions remember."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Callable, Coroutine, Iterable, Iterator, MutableMapping, Sequence
 from datetime import datetime
 from time import time
-from typing import Any, BinaryIO, ParamSpec, Protocol, TypeVar, Unpack, cast, overload
-
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any, BinaryIO, ParamSpec, Protocol, TypeVar, Unpack, cast, overload
 
 from ndstash import _items as stored
 from ndstash import _maintenance as maintenance
@@ -21,6 +21,9 @@ from ndstash._stats import Stats
 from ndstash._switch import Switch
 from ndstash._times import Seconds, seconds, timestamp
 from ndstash.codec import Codec, Pickles
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -1,14 +1,18 @@
 """Arrays that are produced in place."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import numpy.typing as npt
 
 from ndstash._arrays import over
 from ndstash._core import Canvas, Writer
 from ndstash._handle import Handle
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 
 class Empty:
@@ -46,7 +50,7 @@ class Empty:
     def __setitem__(self, index: Any, value: Any) -> None:
         self.array[index] = value
 
-    def __array__(self, dtype: npt.DTypeLike = None, copy: bool | None = None) -> npt.NDArray[Any]:
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
         return np.array(self.array, dtype, copy=copy)
 
     def seal(self) -> npt.NDArray[Any]:

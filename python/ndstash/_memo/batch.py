@@ -1,17 +1,21 @@
 """Many calls at once: computes only what is missing, and nobody waits for one while holding another."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ndstash._core import Key
 from ndstash._memo import flight
 from ndstash._memo.function import NOT_THERE, Function, Miss
 from ndstash._progress import progress
 from ndstash.errors import Busy
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 MAX_FLIGHTS = 128
 """How many calls are locked together: each keeps a file open."""
@@ -36,8 +40,9 @@ class Call:
             self.tell()
 
 
-Submit = Callable[[Call], Future[tuple[Any, ...]]]
-"""Has `work` done elsewhere."""
+if TYPE_CHECKING:
+    Submit = Callable[[Call], Future[tuple[Any, ...]]]
+    """Has `work` done elsewhere."""
 
 
 def call_of(item: Any, bound: tuple[Any, ...] = ()) -> Call:

@@ -3,10 +3,11 @@
 What coroutines need is loaded when one is called: asyncio is slow to load.
 """
 
+from __future__ import annotations
+
 import inspect
 from collections.abc import Callable, Iterable
-from concurrent.futures import Executor, Future
-from typing import Any, Concatenate, ParamSpec, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar, overload
 
 from ndstash._handle import Handle
 from ndstash._identity import Identity
@@ -15,6 +16,9 @@ from ndstash._memo.asking import Asking
 from ndstash._memo.function import Miss
 from ndstash._memo.options import Options
 from ndstash._memo.ref import Ref
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor, Future
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")

@@ -7,12 +7,14 @@ import pickle
 import sys
 from collections.abc import Callable
 from importlib import import_module
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ndstash._travel.reference import reduced, reference
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 def register() -> None:

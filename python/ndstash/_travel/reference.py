@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ndstash._arrays import address_of, buffer_of
 from ndstash._core import Error, Store
 from ndstash._travel import pins
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Reduced = tuple[Callable[..., NDArray[Any]], tuple[Any, ...]]
+
 WORTH: Final = 1 << 20
 """Arrays of fewer bytes go as they are: the entry that keeps a reference valid costs more than copying them."""
-
-Reduced = tuple[Callable[..., NDArray[Any]], tuple[Any, ...]]
 
 
 def reference(array: NDArray[Any]) -> Reduced | None:

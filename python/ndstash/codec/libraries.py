@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ndstash.codec import rebuild
 
-Put = Callable[[NDArray[Any]], rebuild.Where]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Put = Callable[[NDArray[Any]], rebuild.Where]
+
 Reducer = Callable[[Any], Any]
 
 WASTE: Final = 4096

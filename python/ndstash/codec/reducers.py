@@ -5,12 +5,14 @@ from __future__ import annotations
 import copyreg
 from collections.abc import Callable
 from operator import methodcaller
-from typing import Any, Final, final
+from typing import TYPE_CHECKING, Any, Final, final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ndstash.codec import libraries, rebuild
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 SMALL: Final = 4096
 """Memory of fewer bytes stays in the pickle."""
