@@ -697,7 +697,8 @@ def test_the_interpreter_lock_is_released_while_hashing_writing_and_reading(stor
         "load": lambda: entry.portable(None),
     }
     for name, work in works.items():
-        assert progress_meanwhile(work) > 0, name
+        # On a loaded machine the other thread may not be given a core in time: once is enough.
+        assert any(progress_meanwhile(work) for _ in range(50)), name
 
 
 def test_many_threads_may_use_one_store(store: core.Store) -> None:

@@ -16,7 +16,7 @@ import pytest
 from identities import Project, project, version
 
 import ndstash
-from ndstash._identity import identify, owner
+from ndstash._identity import identify, owner, versions
 
 __all__ = ["project"]
 
@@ -443,9 +443,9 @@ def test_version_of_a_package_whose_distribution_has_another_name(project: Proje
     about.mkdir()
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: long-name\nVersion: 1.5\n")
     (about / "top_level.txt").write_text("short\n")
-    owner._distributions.cache_clear()
+    versions._distributions.cache_clear()
     found = identify(project.load("subject", "import short\ndef f(x): return short.go(x)\n").f).packages
-    owner._distributions.cache_clear()
+    versions._distributions.cache_clear()
     assert found == {"short": "1.5"}
 
 
