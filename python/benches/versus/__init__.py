@@ -1,0 +1,1 @@
+"""What peers.py does: comparing ndstash with its peers, and telling the result."""
