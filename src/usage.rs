@@ -1,15 +1,17 @@
 //! Where the space goes: totals, per entry, and which entries keep a blob.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rayon::prelude::*;
 
 use crate::digest::Digest;
 use crate::disk;
 use crate::error::{Error, Result};
+use crate::gc::Marks;
 use crate::key::Key;
 use crate::layout;
-use crate::store::{EntryInfo, Store};
+use crate::store::{EntryInfo, Manifest, Store};
 use crate::threads;
 
 /// Totals of a store. All figures are bytes of content or numbers of files, not blocks of the disk.
@@ -68,25 +70,33 @@ impl Store {
     /// # Errors
     /// If a manifest cannot be read.
     pub fn usage(&self) -> Result<Usage> {
-        let mut usage = Usage::default();
-        let mut blob_arrays = 0;
-        for info in self.entries("") {
-            let info = info?;
-            usage.entries += 1;
-            usage.logical_bytes += info.logical_bytes();
-            usage.manifest_bytes += info.manifest_bytes();
-            for array in info.arrays() {
-                *if array.inline { &mut usage.inline_bytes } else { &mut blob_arrays } += array.bytes;
+        let (logical, inline) = (AtomicU64::new(0), AtomicU64::new(0));
+        // Each manifest is read once: for what it says, and for what it names.
+        let marks = Marks::gather(|shard| {
+            let mut heads = Vec::new();
+            for key in self.keys_in(shard)? {
+                let Some(Manifest { head, body, .. }) = Manifest::read(self, &key)? else { continue };
+                logical.fetch_add(body.logical_bytes(), Ordering::Relaxed);
+                inline.fetch_add(body.inline_bytes(), Ordering::Relaxed);
+                heads.push(head);
             }
-        }
-        let plan = self.plan_gc()?;
-        usage.live_blobs = plan.live_blobs;
-        usage.live_bytes = plan.live_bytes;
-        usage.garbage_blobs = plan.garbage.len() as u64;
-        usage.garbage_bytes = plan.garbage_bytes;
+            Ok(Marks::of_heads(heads))
+        })?;
+        let plan = self.plan_from(&marks)?;
+        let mut usage = Usage {
+            entries: plan.entries,
+            logical_bytes: logical.into_inner(),
+            inline_bytes: inline.into_inner(),
+            manifest_bytes: marks.manifest_bytes,
+            live_blobs: plan.live_blobs,
+            live_bytes: plan.live_bytes,
+            garbage_blobs: plan.garbage.len() as u64,
+            garbage_bytes: plan.garbage_bytes,
+            ..Usage::default()
+        };
         usage.blobs = plan.live_blobs + usage.garbage_blobs;
         usage.blob_bytes = plan.live_bytes + plan.garbage_bytes;
-        usage.saved_bytes = blob_arrays.saturating_sub(plan.live_bytes);
+        usage.saved_bytes = usage.logical_bytes.saturating_sub(usage.inline_bytes).saturating_sub(plan.live_bytes);
         (usage.quarantine_bytes, usage.quarantine_files) = disk::tree_bytes(self.root(), &layout::QUARANTINE);
         for rel in [layout::TMP, layout::TRASH] {
             let (bytes, files) = disk::tree_bytes(self.root(), &rel);

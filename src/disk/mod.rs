@@ -242,9 +242,23 @@ impl Root {
         self.step(Verb::Look, rel, || absent(self.stat(rel)).map(Option::flatten))
     }
 
+    /// Looks at names in one directory, which is opened once for all of them.
+    pub(crate) fn look_within(&self, dir: &Rel, names: &[Rel]) -> Result<Vec<Option<Stat>>> {
+        if names.is_empty() {
+            return Ok(Vec::new());
+        }
+        let opened = open::directory(&self.0.fd, dir.as_str()).at("open directory", self.full(dir))?;
+        let look = |rel: &Rel| {
+            debug_assert_eq!(rel.split().0, dir.as_str(), "the name lies in the directory");
+            self.step(Verb::Look, rel, || {
+                absent(stat_in(&opened, rel.split().1).map_err(io::Error::from)).map(Option::flatten)
+            })
+        };
+        names.iter().map(look).collect()
+    }
+
     fn stat(&self, rel: &Rel) -> io::Result<Option<Stat>> {
-        self.beside(rel, |dir, name| rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW))
-            .map(|stat| Stat::new(&stat))
+        self.beside(rel, stat_in)
     }
 
     /// Looks at an open file.
@@ -405,6 +419,12 @@ impl Root {
         let step = Step { verb: Verb::Touch, path: rel.as_str(), from: None, file: Some(file) };
         self.run(&step, || Ok(set_modified(file, modified)?))
     }
+}
+
+/// What lies under a name in an open directory; `None` if that is no regular file.
+fn stat_in(dir: &OwnedFd, name: &str) -> rustix::io::Result<Option<Stat>> {
+    let stat = rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?;
+    Ok(Stat::new(&stat))
 }
 
 fn set_modified(file: &File, modified: Timespec) -> rustix::io::Result<()> {

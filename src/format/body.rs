@@ -172,6 +172,12 @@ impl Body {
     pub(crate) fn logical_bytes(&self) -> u64 {
         self.arrays.iter().filter_map(ArrayRecord::byte_len).fold(0, u64::saturating_add)
     }
+
+    /// Bytes of the arrays that lie in the manifest.
+    pub(crate) fn inline_bytes(&self) -> u64 {
+        let inline = |array: &ArrayRecord| if let Data::Inline(Inline(bytes)) = &array.data { bytes.len() } else { 0 };
+        self.arrays.iter().map(|array| inline(array) as u64).sum()
+    }
 }
 
 /// The word for an encoding is short and plain.

@@ -1,5 +1,7 @@
 //! Marking: which blobs entries name, and which others there are. Writes nothing and takes no lock.
 
+use std::sync::Mutex;
+
 use rayon::prelude::*;
 
 use crate::digest::Digest;
@@ -30,7 +32,7 @@ impl Marks {
         self.live.iter().map(|blob| blob.len).sum()
     }
 
-    fn of_heads(heads: Vec<Head>) -> Self {
+    pub(crate) fn of_heads(heads: Vec<Head>) -> Self {
         let (entries, manifest_bytes) = (heads.len() as u64, heads.iter().map(Head::manifest_len).sum());
         let mut live: Vec<BlobRef> = heads.into_iter().flat_map(|head| head.blobs).collect();
         let named_bytes = live.iter().map(|blob| blob.len).sum();
@@ -39,26 +41,34 @@ impl Marks {
         Marks { entries, live, named_bytes, manifest_bytes }
     }
 
-    fn merge(parts: Vec<Marks>) -> Self {
-        let mut all = Marks::default();
-        for part in parts {
-            all.entries += part.entries;
-            all.named_bytes += part.named_bytes;
-            all.manifest_bytes += part.manifest_bytes;
-            all.live.extend(part.live);
-        }
+    /// What all shards say, read on all cores. It goes into one list as it comes: no blob is in memory twice for long.
+    pub(crate) fn gather(read: impl Fn(u8) -> Result<Marks> + Sync) -> Result<Self> {
+        const WHOLE: &str = "a thread that panicked has ended the run";
+        let all = Mutex::new(Marks::default());
+        let take = |shard| {
+            let part = read(shard)?;
+            all.lock().expect(WHOLE).add(part);
+            Ok(())
+        };
+        threads::spread(|| (0..=u8::MAX).into_par_iter().try_for_each(take))?;
+        let mut all = all.into_inner().expect(WHOLE);
         all.live.sort_unstable();
         all.live.dedup();
-        all
+        Ok(all)
+    }
+
+    fn add(&mut self, part: Marks) {
+        self.entries += part.entries;
+        self.named_bytes += part.named_bytes;
+        self.manifest_bytes += part.manifest_bytes;
+        self.live.extend(part.live);
     }
 }
 
 impl Store {
     /// Reads the head of every entry. One that cannot be read ends it: fail closed.
     pub(crate) fn mark(&self) -> Result<Marks> {
-        let shards = || (0..=u8::MAX).into_par_iter().map(|shard| self.mark_shard(shard)).collect();
-        let parts: Result<Vec<Marks>> = threads::spread(shards);
-        parts.map(Marks::merge)
+        Marks::gather(|shard| self.mark_shard(shard))
     }
 
     fn mark_shard(&self, shard: u8) -> Result<Marks> {
@@ -79,15 +89,12 @@ impl Store {
     }
 
     fn candidates_in(&self, shard: u8, marks: &Marks) -> Result<Vec<BlobRef>> {
-        let mut found = Vec::new();
-        for digest in self.blobs_in(shard)? {
-            if !marks.is_live(&digest)
-                && let Some(stat) = self.root().look(&layout::blob(&digest))?
-            {
-                found.push(BlobRef { digest, len: stat.len });
-            }
-        }
-        Ok(found)
+        let mut dead = self.blobs_in(shard)?;
+        dead.retain(|digest| !marks.is_live(digest));
+        let names: Vec<_> = dead.iter().map(layout::blob).collect();
+        let stats = self.root().look_within(&layout::blob_shard(shard), &names)?;
+        let there = dead.into_iter().zip(stats);
+        Ok(there.filter_map(|(digest, stat)| Some(BlobRef { digest, len: stat?.len })).collect())
     }
 
     /// The blobs in one shard; strays are passed over.

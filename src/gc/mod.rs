@@ -17,6 +17,7 @@ use crate::layout;
 use crate::store::Store;
 
 pub(crate) use journal::Journal;
+pub(crate) use mark::Marks;
 
 /// How a collector runs.
 ///
@@ -119,8 +120,12 @@ impl Store {
     /// # Errors
     /// As [`gc`](Self::gc).
     pub fn plan_gc(&self) -> Result<GcPlan> {
-        let marks = self.mark()?;
-        let garbage = self.candidates(&marks)?;
+        self.plan_from(&self.mark()?)
+    }
+
+    /// The plan that follows from what the entries name.
+    pub(crate) fn plan_from(&self, marks: &Marks) -> Result<GcPlan> {
+        let garbage = self.candidates(marks)?;
         let bytes = garbage.iter().map(|blob| blob.len).sum();
         Ok(GcPlan {
             entries: marks.entries,

@@ -12,6 +12,9 @@ use crate::format::head::BlobRef;
 /// How much of a stream is one piece. The kernel keeps what is written in pieces of 2 MiB and more in large folios.
 const PIECE: usize = 4 << 20;
 
+/// How much is asked for first: most files are shorter, and take one read and another that finds the end.
+const FIRST: usize = 4 << 10;
+
 /// How many pieces are in memory at a time: one that is filled, one that waits, one that is written.
 const PIECES: usize = 3;
 
@@ -104,6 +107,7 @@ fn write_beside(
 /// Fills a buffer: with a whole piece, or with what is left.
 fn fill(buffer: &mut Vec<u8>, reader: &mut (impl Read + ?Sized)) -> Result<()> {
     buffer.clear();
+    buffer.reserve(FIRST);
     reader.take(PIECE as u64).read_to_end(buffer).at("read", "the input")?;
     Ok(())
 }

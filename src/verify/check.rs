@@ -55,6 +55,13 @@ pub(super) enum Unfit {
     Lacks(EntryId, Vec<BlobRef>),
 }
 
+/// The blobs that were listed, once they have been looked at.
+struct Judged {
+    /// Those that are there, ascending, and for all that is known sound.
+    sound: Vec<BlobRef>,
+    damaged: HashSet<Digest>,
+}
+
 /// What is wrong with a blob.
 enum Verdict {
     Sound,
@@ -67,9 +74,8 @@ enum Verdict {
 pub(super) fn run(store: &Store, observe: Observe<'_>) -> Result<Findings> {
     let check = Check { store, observe, findings: Mutex::default() };
     check.layout()?;
-    let blobs = check.list_blobs()?;
-    let damaged = check.blobs(&blobs);
-    check.entries(&damaged)?;
+    let judged = check.blobs(check.list_blobs()?);
+    check.entries(&judged)?;
     check.name_entries();
     let mut findings = check.findings.into_inner().expect("a thread that panicked has ended the run");
     findings.report.problems.sort_by(|a, b| (a.kind, &a.path).cmp(&(b.kind, &b.path)));
@@ -110,28 +116,34 @@ impl Check<'_> {
     }
 
     fn list_blobs(&self) -> Result<Vec<BlobRef>> {
-        let mut blobs = Vec::new();
-        for shard in 0..=u8::MAX {
-            let rel = layout::blob_shard(shard);
-            for file in self.list(&rel)? {
-                match layout::parse_blob(shard, &file).map(|digest| (digest, layout::blob(&digest))) {
-                    None => self.problem(
-                        ProblemKind::Stray,
-                        &rel.child(&file),
-                        "not named like a blob of this directory",
-                        Vec::new(),
-                    ),
-                    Some((digest, rel)) => match self.store.root().look(&rel)? {
-                        Some(stat) => blobs.push(BlobRef { digest, len: stat.len }),
-                        None => self.not_regular(&rel)?,
-                    },
-                }
-            }
-        }
+        let shards = || (0..=u8::MAX).into_par_iter().map(|shard| self.list_blobs_in(shard)).collect();
+        let shards: Result<Vec<Vec<BlobRef>>> = threads::spread(shards);
+        let blobs = shards?.concat();
         (self.observe)(VerifyEvent::Total {
             blobs: blobs.len() as u64,
             bytes: blobs.iter().map(|blob| blob.len).sum(),
         });
+        Ok(blobs)
+    }
+
+    fn list_blobs_in(&self, shard: u8) -> Result<Vec<BlobRef>> {
+        let (dir, mut digests) = (layout::blob_shard(shard), Vec::new());
+        for file in self.list(&dir)? {
+            let Some(digest) = layout::parse_blob(shard, &file) else {
+                let what = "not named like a blob of this directory";
+                self.problem(ProblemKind::Stray, &dir.child(&file), what, Vec::new());
+                continue;
+            };
+            digests.push(digest);
+        }
+        let names: Vec<_> = digests.iter().map(layout::blob).collect();
+        let mut blobs = Vec::with_capacity(names.len());
+        for ((digest, rel), stat) in digests.into_iter().zip(&names).zip(self.store.root().look_within(&dir, &names)?) {
+            match stat {
+                Some(stat) => blobs.push(BlobRef { digest, len: stat.len }),
+                None => self.not_regular(rel)?,
+            }
+        }
         Ok(blobs)
     }
 
@@ -155,13 +167,20 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// Hashes every blob; returns those that are damaged.
-    fn blobs(&self, blobs: &[BlobRef]) -> HashSet<Digest> {
-        let judged: Vec<Option<Digest>> = threads::spread(|| blobs.par_iter().map(|blob| self.blob(blob)).collect());
-        judged.into_iter().flatten().collect()
+    /// Hashes every blob.
+    fn blobs(&self, mut blobs: Vec<BlobRef>) -> Judged {
+        let verdicts = || blobs.par_iter().map(|blob| self.blob(blob)).collect();
+        let verdicts: Vec<Option<bool>> = threads::spread(verdicts);
+        let damaged = blobs.iter().zip(&verdicts).filter(|(_, sound)| **sound == Some(false));
+        let damaged = damaged.map(|(blob, _)| blob.digest).collect();
+        let mut verdicts = verdicts.into_iter();
+        blobs.retain(|_| verdicts.next() == Some(Some(true)));
+        blobs.sort_unstable();
+        Judged { sound: blobs, damaged }
     }
 
-    fn blob(&self, blob: &BlobRef) -> Option<Digest> {
+    /// Whether a blob is sound, as far as is known; `None` if it has gone.
+    fn blob(&self, blob: &BlobRef) -> Option<bool> {
         let rel = layout::blob(&blob.digest);
         let verdict = self.judge(blob, &rel).unwrap_or_else(Verdict::Unreadable);
         (self.observe)(VerifyEvent::Checked { bytes: blob.len });
@@ -170,32 +189,30 @@ impl Check<'_> {
             findings.report.bytes += blob.len;
         });
         match verdict {
-            Verdict::Sound | Verdict::Gone => None,
+            Verdict::Gone => return None,
+            Verdict::Sound => {}
             Verdict::Suspect(file, detail) => {
                 self.problem(ProblemKind::SuspectBlob, &rel, detail, Vec::new());
                 self.hold(JudgedBlob { digest: blob.digest, file, sound: true }, &rel);
-                None
             }
             Verdict::Damaged(file, detail) => {
                 self.problem(ProblemKind::DamagedBlob, &rel, detail, Vec::new());
                 self.hold(JudgedBlob { digest: blob.digest, file, sound: false }, &rel);
-                Some(blob.digest)
+                return Some(false);
             }
             // What cannot be read now may be sound: nobody is to be dropped for it.
-            Verdict::Unreadable(error) => {
-                self.problem(ProblemKind::DamagedBlob, &rel, chain(&error), Vec::new());
-                None
-            }
+            Verdict::Unreadable(error) => self.problem(ProblemKind::DamagedBlob, &rel, chain(&error), Vec::new()),
         }
+        Some(true)
     }
 
     fn judge(&self, blob: &BlobRef, rel: &Rel) -> Result<Verdict> {
         let root = self.store.root();
-        let Some(file) = root.open_file(rel)? else { return Ok(Verdict::Gone) };
+        let Some((file, stat)) = root.open_and_look(rel)? else { return Ok(Verdict::Gone) };
         let found = self.store.hash_file(blob, &file)?;
         Ok(if found.digest != blob.digest {
             Verdict::Damaged(file, format!("its digest is {}, of {} bytes", found.digest, found.len))
-        } else if !root.look_at(&file, rel)?.as_published {
+        } else if !stat.as_published {
             Verdict::Suspect(file, "mode 0444 and the time 1980-01-01 00:00 UTC are expected".into())
         } else {
             Verdict::Sound
@@ -212,11 +229,11 @@ impl Check<'_> {
         });
     }
 
-    fn entries(&self, damaged: &HashSet<Digest>) -> Result<()> {
-        threads::spread(|| (0..=u8::MAX).into_par_iter().try_for_each(|shard| self.entries_in(shard, damaged)))
+    fn entries(&self, judged: &Judged) -> Result<()> {
+        threads::spread(|| (0..=u8::MAX).into_par_iter().try_for_each(|shard| self.entries_in(shard, judged)))
     }
 
-    fn entries_in(&self, shard: u8, damaged: &HashSet<Digest>) -> Result<()> {
+    fn entries_in(&self, shard: u8, judged: &Judged) -> Result<()> {
         let rel = layout::entry_shard(shard);
         for file in self.list(&rel)? {
             match layout::parse_entry(shard, &file) {
@@ -228,13 +245,13 @@ impl Check<'_> {
                         Vec::new(),
                     );
                 }
-                Some(key) => self.entry(&key, damaged)?,
+                Some(key) => self.entry(&key, judged)?,
             }
         }
         Ok(())
     }
 
-    fn entry(&self, key: &Key, damaged: &HashSet<Digest>) -> Result<()> {
+    fn entry(&self, key: &Key, judged: &Judged) -> Result<()> {
         let rel = layout::entry(key);
         loop {
             let manifest = match Manifest::read(self.store, key) {
@@ -242,7 +259,7 @@ impl Check<'_> {
                 Ok(Some(manifest)) => manifest,
                 Err(error) => return self.bad_entry(key, &rel, &error),
             };
-            let lacking = self.lacking(&manifest, damaged)?;
+            let lacking = self.lacking(&manifest, judged)?;
             // A missing blob counts only if the entry is still the one that was read.
             if !lacking.is_empty() && self.store.entry_id(key).ok() != Some(Some(manifest.head.id)) {
                 continue;
@@ -258,11 +275,15 @@ impl Check<'_> {
     }
 
     /// The blobs of an entry that are damaged, missing, or of another length than it says.
-    fn lacking(&self, manifest: &Manifest, damaged: &HashSet<Digest>) -> Result<Vec<BlobRef>> {
+    fn lacking(&self, manifest: &Manifest, judged: &Judged) -> Result<Vec<BlobRef>> {
         let mut lacking = Vec::new();
         for blob in &manifest.head.blobs {
+            if judged.sound.binary_search(blob).is_ok() {
+                continue;
+            }
+            // It may have come since the blobs were listed.
             let there = self.store.root().look(&layout::blob(&blob.digest))?.is_some_and(|stat| stat.len == blob.len);
-            if !there || damaged.contains(&blob.digest) {
+            if !there || judged.damaged.contains(&blob.digest) {
                 lacking.push(*blob);
             }
         }
