@@ -108,6 +108,8 @@ struct Judged {
     report: CullReport,
     /// Which publication of each entry is to go.
     victims: Vec<(Evicted, EntryId)>,
+    /// All that stays is pinned: there is nothing for the next culler either.
+    is_all_pinned: bool,
 }
 
 impl Store {
@@ -126,7 +128,7 @@ impl Store {
 
     fn cull_holding(&self, collector: &ExclusiveGuard, options: &CullOptions) -> Result<CullReport> {
         let before = self.ledger();
-        let Judged { mut report, victims } = self.judge(options, &before)?;
+        let Judged { mut report, victims, is_all_pinned } = self.judge(options, &before)?;
         for (victim, id) in victims {
             if self.evict_judged(victim.key, id)? {
                 report.evicted.push(victim);
@@ -134,9 +136,16 @@ impl Store {
         }
         report.gc = self.gc_holding(collector, &options.gc)?;
         report.bytes_after = report.gc.bytes_kept + report.gc.manifest_bytes;
+        let limits = self.limits()?;
+        // What is over a limit and stayed because it came just now can go next time: the next put is to try.
+        let counted = |count: u64, limit: Option<u64>| match limit {
+            Some(limit) if !is_all_pinned => count.min(limit),
+            _ => count,
+        };
         self.amend_ledger(|ledger| {
             (ledger.culled_before, ledger.culled) = (ledger.culled, before.sequence);
-            (ledger.counted_bytes, ledger.counted_entries) = (ledger.bytes, ledger.entries);
+            ledger.counted_bytes = counted(ledger.bytes, limits.bytes);
+            ledger.counted_entries = counted(ledger.entries, limits.entries);
         });
         let gone: std::collections::HashSet<Key> = report.evicted.iter().map(|victim| victim.key).collect();
         self.compact_counters(|key| !gone.contains(key));
@@ -148,7 +157,7 @@ impl Store {
     /// # Errors
     /// As [`cull`](Self::cull).
     pub fn plan_cull(&self, options: &CullOptions) -> Result<CullReport> {
-        let Judged { mut report, victims } = self.judge(options, &self.ledger())?;
+        let Judged { mut report, victims, .. } = self.judge(options, &self.ledger())?;
         report.evicted = victims.into_iter().map(|(victim, _)| victim).collect();
         Ok(report)
     }
@@ -168,9 +177,11 @@ impl Store {
         report.entries_before = census.entries.len() as u64;
         let victims = choose(&mut census, &rules);
         report.bytes_after = census.bytes;
-        report.still_over = rules.is_over(census.bytes, census.entries.len() - victims.len(), 100);
+        let left = census.entries.len() - victims.len();
+        report.still_over = rules.is_over(census.bytes, left, 100);
+        let is_all_pinned = left == census.entries.iter().filter(|entry| entry.facts.pinned).count();
         let victims = victims.into_iter().map(|(at, reason)| (census.describe(at, reason), census.entries[at].id));
-        Ok(Judged { report, victims: victims.collect() })
+        Ok(Judged { report, victims: victims.collect(), is_all_pinned })
     }
 
     /// After a put: culls, if the ledger says that the store is over a limit. Whoever comes while another culls waits

@@ -40,11 +40,14 @@ impl Store {
         amended.ok().and(after)
     }
 
-    /// Puts what a collector counted in the place of what was added up, and keeps what came since it began.
+    /// Puts what a collector counted in the place of what was added up, and keeps what came since it began. What the last
+    /// culler could not remove may be less by now.
     pub(crate) fn note_count(&self, before: &Ledger, bytes: u64, entries: u64) {
         self.amend_ledger(|ledger| {
             ledger.bytes = bytes.saturating_add(ledger.bytes.saturating_sub(before.bytes));
             ledger.entries = entries.saturating_add(ledger.entries.saturating_sub(before.entries));
+            ledger.counted_bytes = ledger.counted_bytes.min(ledger.bytes);
+            ledger.counted_entries = ledger.counted_entries.min(ledger.entries);
         });
     }
 

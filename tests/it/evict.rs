@@ -1,11 +1,14 @@
 //! Limits hold, whoever puts; what is removed is what the policy says, and never what came just now.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ndarray::Array1;
+use ndstash::seam::{Flow, Verb};
 use ndstash::{CullOptions, Error, EvictReason, GcOptions, Limits, Policy, Query, Store, StoreOptions};
 
-use crate::common::{Child, Dir, Noise, assert_error, bytes_array, files_in};
+use crate::common::{Child, Dir, Noise, assert_error, bytes_array, files_in, seam};
 
 const KIB: usize = 1024;
 
@@ -95,6 +98,54 @@ fn the_pinned_stay_and_that_the_store_is_still_over_is_said() {
     assert_eq!(names(&store), ["v0", "v1", "v2"]);
     assert_eq!(report.bytes_after, bytes_in(&dir, "blobs") + bytes_in(&dir, "entries"));
     assert_eq!(store.limits().unwrap(), Limits::default(), "limits for one run are not kept");
+}
+
+#[test]
+fn what_came_during_a_cull_and_left_the_store_over_its_limit_is_seen_by_its_own_put() {
+    let dir = Dir::new();
+    let store = dir.blobs_only();
+    limited(&store, 100 * KIB, Policy::Lru);
+    store.put("old", &array(50 * KIB, 1)).unwrap();
+    let (armed, other) = (AtomicBool::new(true), dir.store());
+    let late = Arc::new(Mutex::new(None));
+    let putter = Arc::clone(&late);
+    // Between the put that is over the limit and the count of the cull that it calls, another comes.
+    let store = dir.open(&StoreOptions::new().inline_limits(0, 0).seam(seam(move |step| {
+        if step.verb == Verb::List && step.path.starts_with("entries/") && armed.swap(false, Ordering::Relaxed) {
+            let (store, seen) = (other.clone(), other.clone());
+            let put = move || store.put("late", &array(60 * KIB, 3)).map(drop);
+            *putter.lock().unwrap() = Some(std::thread::spawn(put));
+            while !seen.contains("late").unwrap() {
+                std::thread::yield_now();
+            }
+        }
+        Ok(Flow::Go)
+    })));
+    store.put("first", &array(60 * KIB, 2)).unwrap();
+    late.lock().unwrap().take().expect("the put has called a cull").join().unwrap().unwrap();
+    assert_eq!(names(&store), ["late"], "the cull spared both, as both came after it was called for");
+    assert!(store.plan_cull(&CullOptions::new()).unwrap().bytes_before <= 100 * KIB as u64);
+}
+
+#[test]
+fn a_store_that_was_full_of_what_is_pinned_keeps_its_limit_once_that_has_gone() {
+    let dir = Dir::new();
+    let store = dir.blobs_only();
+    for n in 0..4 {
+        store.put(&format!("pinned {n}"), &array(40 * KIB, n)).unwrap();
+        store.relabel(&format!("pinned {n}"), |labels| labels.pinned = true).unwrap();
+    }
+    limited(&store, 100 * KIB, Policy::Lru);
+    assert!(store.cull(&CullOptions::new()).unwrap().still_over);
+    for n in 1..4 {
+        assert!(store.remove(&format!("pinned {n}")).unwrap());
+    }
+    store.gc(&GcOptions::new()).unwrap();
+    for n in 0..20 {
+        store.put(&format!("new {n}"), &array(10 * KIB, 10 + n)).unwrap();
+        let bytes = store.plan_cull(&CullOptions::new()).unwrap().bytes_before;
+        assert!(bytes <= 100 * KIB as u64, "{bytes} after put {n}");
+    }
 }
 
 #[test]
