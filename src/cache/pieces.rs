@@ -116,8 +116,8 @@ impl Cache {
     /// See [`Flight`] for threads and tasks.
     ///
     /// # Errors
-    /// [`Error::Busy`](crate::Error::Busy) if somebody else has it for longer, [`Error::Io`](crate::Error::Io) if it
-    /// cannot be locked. The value may be computed all the same.
+    /// [`Error::Busy`] if somebody else has it for longer, [`Error::Io`] if it cannot be locked. The value may be computed
+    /// all the same.
     pub fn flight(&self, key: &CallKey, wait: Option<Duration>) -> Result<Option<Flight>> {
         if !self.is_enabled() {
             return Ok(None);
