@@ -85,7 +85,7 @@ impl Cache {
         let call = key.get().call(self.core.namespace())?;
         let Some(found) = detached(py, || self.core.loadable(&call))? else { return Ok(default) };
         let value = value(py, found.tree(), &|node| found.resolve(node), mode, &self.home)?;
-        self.core.note_loaded(&found);
+        py.detach(|| self.core.note_loaded(&found));
         Ok(value)
     }
 

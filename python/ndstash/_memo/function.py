@@ -67,6 +67,8 @@ class Function:
         self._stale = seconds(options.stale)
         self._tags = outer.tags(options.tag)
         self._told: set[str] = set()
+        self._is_portable = True
+        """Whether the last result that was found was in the portable form, which has a shorter way: the next may be, too."""
 
     def settings(self) -> Settings:
         """Those of the cache, with the options of the function that matter to who loads a result."""
@@ -110,7 +112,7 @@ class Function:
         start = perf_counter() if told else 0.0
         core = self.handle.core
         value: Any = NOT_THERE
-        if self.options.valid is None:
+        if self._is_portable and self.options.valid is None:
             send_references()
             try:
                 value = core.hit(key, self._mode, NOT_THERE)
@@ -122,6 +124,7 @@ class Function:
             entry = core.look(key, self._stale, again=True) if again else core.look(key, self._stale)
             if entry is None:
                 return NOT_THERE
+            self._is_portable = entry.encoding == "tree"
             if self._stale and entry.stale:
                 return Miss("its time is over", entry)
             value = self._load(entry)
