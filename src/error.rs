@@ -155,6 +155,11 @@ impl<T, E: Into<io::Error>> At<T> for std::result::Result<T, E> {
     }
 }
 
+/// An error with its causes, in one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
 /// What a parser found wrong, before anybody knows in which file.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Fault {

@@ -138,7 +138,7 @@ pub use merge::{DamagedEntry, MergeOptions, MergeReport};
 /// is called and its value returned. One whose key cannot be made is called each time, with one warning.
 pub use ndstash_macros::cached;
 pub use store::{
-    ArrayInfo, Entries, EntryInfo, Expect, Labels, PutReport, Query, Store, StoreOptions, VerifyOnRead,
+    ArrayInfo, Durability, Entries, EntryInfo, Expect, Labels, PutReport, Query, Store, StoreOptions, VerifyOnRead,
     after_fork_in_child,
 };
 pub use usage::{DiskUse, Usage};

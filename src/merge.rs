@@ -12,7 +12,7 @@ use crate::format::codec::Packed;
 use crate::format::head::{BlobRef, Facts};
 use crate::key::Key;
 use crate::layout;
-use crate::store::{Blobs, Commit, Condition, EntryInfo, MAX_HELD, Manifest, Outcome, Staged, Store};
+use crate::store::{Blobs, Commit, Condition, Durability, EntryInfo, MAX_HELD, Manifest, Outcome, Staged, Store};
 
 /// How many entries are copied beside one another: so that a disk that syncs several files at once may.
 const WORKERS: usize = 4;
@@ -272,9 +272,9 @@ impl Merge<'_> {
         let staged = self.into.stage_reader(&mut Positioned::new(&file), None);
         let staged = staged.map_err(|error| self.from.name_input(error, blob))?;
         match staged.blob == *blob {
-            // A file that is not sealed is open, and a process may have only so many.
+            // A file that is not synced is open, and a process may have only so many.
             true if held < HELD => Ok(staged),
-            true => staged.seal(),
+            true => staged.seal(Durability::Full),
             false => Err(self.from.condemn(blob, &staged.blob, &file)),
         }
     }

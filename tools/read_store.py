@@ -62,6 +62,8 @@ ENCODING_MAX = 64
 ENCODING_CHARS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._")
 
 BLOB_MODE = 0o444
+# Not known to be on disk, and how power loss may leave such a file.
+UNCERTIFIED = (0o544, 0o500)
 BLOB_TIME_NS = 315532800 * 10**9
 CHUNK = 1 << 20
 # The text sets no limit; this one is ours, so that a sparse file cannot exhaust memory.
@@ -966,9 +968,17 @@ def open_regular(path):
 def read_file(path, limit):
     """All bytes of a file, refused by its length before memory is taken for them."""
     with open_regular(path) as file:
-        size = os.fstat(file.fileno()).st_size
-        need(size <= limit, "length of the file", f"at most {limit} bytes", f"{size} bytes")
-        return file.read(size + 1)
+        return read_opened(file, limit)
+
+
+def read_opened(file, limit):
+    size = os.fstat(file.fileno()).st_size
+    need(size <= limit, "length of the file", f"at most {limit} bytes", f"{size} bytes")
+    return file.read(size + 1)
+
+
+def is_uncertified(file):
+    return stat.S_IMODE(os.fstat(file.fileno()).st_mode) in UNCERTIFIED
 
 
 def chunks_of(file):
@@ -1015,11 +1025,20 @@ class Store:
                 yield from self.shard("entries", shard)[0]
 
     def manifest(self, key):
-        """The bytes of a manifest, or NoEntry."""
+        """The bytes of a manifest, or NoEntry. One that is damaged and has no certificate is none [8, Deferring]."""
         try:
-            return read_file(self.path(self.place("entries", key)), MANIFEST_MAX)
+            with open_regular(self.path(self.place("entries", key))) as file:
+                uncertified = is_uncertified(file)
+                data = read_opened(file, MANIFEST_MAX)
         except FileNotFoundError:
             raise NoEntry(f"no entry {key.hex()}") from None
+        if uncertified:
+            try:
+                read_manifest_body(data, read_manifest_head(data, key))
+            except FormatError as error:
+                if error.field != "format version":
+                    raise NoEntry(f"no entry {key.hex()}: power was lost before it was on disk") from None
+        return data
 
     def entry(self, key):
         with in_file(self.place("entries", key)):
@@ -1076,10 +1095,21 @@ class Store:
                 with in_file(place):
                     files[digest] = stack.enter_context(open_regular(self.path(place)))
                     size = os.fstat(files[digest].fileno()).st_size
+                    # Which boot this is, is not looked at: what has no certificate is hashed in any case.
+                    if is_uncertified(files[digest]) and not self.is_right(files[digest], digest, length):
+                        return files, digest
                     need(size == length, "length of the file", f"{length} bytes", f"{size} bytes")
             except FileNotFoundError:
                 return files, digest
         return files, None
+
+    @staticmethod
+    def is_right(file, digest, length):
+        hasher, size = blake3(), 0
+        for piece in chunks_of(file):
+            hasher.update(piece)
+            size += len(piece)
+        return (hasher.digest(), size) == (digest, length)
 
     def pieces(self, array, files):
         """The bytes of an array piece by piece; a wrong digest is raised after the last piece."""
@@ -1261,7 +1291,9 @@ class Verifier:
             self.sizes[digest] = facts.st_size
             self.count_garbage(digest, facts.st_size)
             yield from self.hash_blob(digest, place, file)
-        if stat.S_IMODE(facts.st_mode) != BLOB_MODE or facts.st_mtime_ns != BLOB_TIME_NS:
+        if stat.S_IMODE(facts.st_mode) == UNCERTIFIED[0] and facts.st_mtime_ns == BLOB_TIME_NS:
+            yield "note", f"{place}: not known to be on disk"
+        elif stat.S_IMODE(facts.st_mode) != BLOB_MODE or facts.st_mtime_ns != BLOB_TIME_NS:
             yield "note", f"{place}: suspect: expected mode 0444 and time {BLOB_TIME_NS} ns, " \
                           f"found {stat.S_IMODE(facts.st_mode):04o} and {facts.st_mtime_ns} ns"
 

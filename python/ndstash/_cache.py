@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, ParamSpec, Protocol, TypeVar, U
 from ndstash import _items as stored
 from ndstash import _maintenance as maintenance
 from ndstash import _show
-from ndstash._core import MmapMode
+from ndstash._core import Durability, MmapMode
 from ndstash._empty import Empty
 from ndstash._handle import INHERIT, Handle, Inherit, Labels, Settings, tuple_of
 from ndstash._info import EntryInfo
@@ -74,6 +74,7 @@ class Cache(MutableMapping[Any, Any]):
         expire: Seconds | None = None,
         tag: Tags | None = None,
         read_only: bool = False,
+        durability: Durability = "deferred",
         lock_timeout: Seconds | None = None,
         wait: Seconds | None = None,
         verbose: int = 0,
@@ -92,6 +93,10 @@ class Cache(MutableMapping[Any, Any]):
         pickle: loading a pickle runs code. "owned": loads those that nobody else can have written; "always"; "never".
         expire, tag: of values that are not given others.
         read_only: writes nothing, not even when a value was last used; raises if there is no such directory.
+        durability: "deferred": a value is there for everybody at once, and on disk a second later or so, and when the
+            process ends. What power loss takes before is computed again; a wrong value it never is, and a process that dies
+            loses nothing. "full": it is on disk when it was put. See `flush`. Network file systems, and disks that
+            can be pulled out, are always "full".
         lock_timeout: how many seconds are waited for a lock.
         wait: how many seconds somebody else's computation is waited for, by default an hour.
         verbose: 1 tells of each computation of a memoized function on stderr, 2 of each hit as well.
@@ -104,6 +109,8 @@ class Cache(MutableMapping[Any, Any]):
             raise ValueError(f"pickle is 'owned', 'always' or 'never', not {pickle!r}")
         if mmap_mode not in ("r", "c", None):
             raise ValueError(f"mmap_mode is 'r', 'c' or None, not {mmap_mode!r}")
+        if durability not in ("full", "deferred"):
+            raise ValueError(f"durability is 'full' or 'deferred', not {durability!r}")
         settings = Settings(
             directory=os.path.abspath(os.path.expanduser(os.fspath(directory))),
             mmap_mode=mmap_mode,
@@ -112,6 +119,7 @@ class Cache(MutableMapping[Any, Any]):
             expire=None if expire is None else seconds(expire),
             tags=tuple_of(tag),
             read_only=read_only,
+            durability=durability,
             lock_timeout=None if lock_timeout is None else seconds(lock_timeout),
             wait=None if wait is None else seconds(wait),
             verbose=verbose,
@@ -586,6 +594,17 @@ class Cache(MutableMapping[Any, Any]):
         (1, 1)
         """
         return maintenance.merge(self._handle, other._handle, replace)
+
+    def flush(self) -> None:
+        """Waits until all that this process has put into the directory is on disk. Raises `IOFailed` if the disk failed, now or
+        since this was last called: what could not be put on disk is not there any more.
+
+        >>> import ndstash
+        >>> cache = ndstash.Cache("results")
+        >>> cache["a"] = 1
+        >>> cache.flush()
+        """
+        self._handle.flush()
 
     def close(self) -> None:
         """Lets go of the directory; it is opened again when it is used. Arrays that are mapped stay. A cache made by `sub`

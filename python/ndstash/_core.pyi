@@ -18,6 +18,7 @@ FORMAT_VERSION: Final[int]
 VERSION: Final[str]
 
 MmapMode = Literal["r", "c"] | None
+Durability = Literal["full", "deferred"]
 """How arrays come back: mapped read-only, mapped copy-on-write, or in memory of their own, checked."""
 
 # --- errors: ndstash.errors has the same under public names ------------------------------------------------------
@@ -184,8 +185,10 @@ class Store:
         group: int | None = None,
         lock_timeout: float | None = None,
         inline: tuple[int, int] | None = None,
+        durability: Durability | None = None,
     ) -> Store:
-        """Opens a store, making it first if it is not there, unless told otherwise; `shared`, `group` and `inline` (bytes
+        """Opens a store, making it first if it is not there, unless told otherwise. `durability`: caches defer unless it says
+        something else; `shared`, `group` and `inline` (bytes
         of an array, and of all arrays of an entry, that lie in the manifest) are for one that is made. Raises `Invalid`
         if there is no store or something else."""
 
@@ -193,6 +196,17 @@ class Store:
     def path(self) -> str: ...
     @property
     def read_only(self) -> bool: ...
+    @property
+    def durability(self) -> Durability:
+        """When a put returns, as far as the file system allows."""
+
+    @property
+    def boot(self) -> bytes:
+        """What tells this boot of this machine, and this mounting of the file system, from others; 16 bytes."""
+
+    def flush(self) -> None:
+        """Waits until all that this process has put is on disk. Raises `IOFailed` if the disk failed, `Busy`."""
+
     def cache(self, namespace: str, *, wait: float | None = None) -> Cache:
         """`wait`: how long another's computation is waited for, an hour if it is None."""
 
@@ -205,8 +219,9 @@ class Store:
     def array(self, dtype: str, shape: Sequence[int]) -> Canvas:
         """Memory for an array of zeros that is produced in place. Raises `IOFailed` if the disk has no room for it."""
 
-    def buffer(self, digest: str, nbytes: int, mode: MmapMode) -> Buffer | None:
-        """Opens a blob by its name; None if it is not there. Raises `Damaged` if it has another length."""
+    def buffer(self, digest: str, nbytes: int, mode: MmapMode, boot: bytes) -> Buffer | None:
+        """Opens a blob by its name; None if it is not there. `boot`: that of the store where it was seen; in another, a blob
+        that was not on disk then is read and hashed first. Raises `Damaged` if it has another length."""
 
     def limits(self) -> dict[str, Any]:
         """`bytes`, `entries`, `age` (seconds), each None or a number; `policy`: "lru", "lfu", "oldest" or "cost"."""

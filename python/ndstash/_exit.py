@@ -1,4 +1,5 @@
-"""Counters are written down when a process ends; also when multiprocessing ends it, without `atexit`."""
+"""What was put is on disk, and counters are written down, when a process ends; also when multiprocessing ends it, without
+`atexit`."""
 
 import atexit
 import os
@@ -9,10 +10,10 @@ from weakref import WeakSet
 
 
 class Counting(Protocol):
-    """Something that has counters in memory."""
+    """Something that has counters in memory, and syncs to make up for."""
 
     def flush(self) -> None:
-        """Writes them down."""
+        """Makes up for them, and writes down the counters."""
 
 
 counting: WeakSet[Counting] = WeakSet()
@@ -20,7 +21,7 @@ counting: WeakSet[Counting] = WeakSet()
 
 
 def flush() -> None:
-    """Writes down what was counted. What does not work at the end of a process is let go."""
+    """Finishes what is open. What does not work at the end of a process is let go."""
     for each in list(counting):
         with suppress(Exception):
             each.flush()

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 
 from ndstash import codec as codecs
 from ndstash._core import Cache as Core
-from ndstash._core import Entry, Info, Key, MmapMode, Store, Writer
+from ndstash._core import Durability, Entry, Info, Key, MmapMode, Store, Writer
 from ndstash._exit import counting
 from ndstash._keys import describe
 from ndstash._times import Seconds, seconds
@@ -39,6 +39,7 @@ class Settings:
     expire: float | None = None
     tags: tuple[str, ...] = ()
     read_only: bool = False
+    durability: Durability | None = None
     lock_timeout: float | None = None
     wait: float | None = None
     verbose: int = 0
@@ -109,6 +110,7 @@ class Handle:
             create=not settings.read_only,
             read_only=settings.read_only,
             lock_timeout=settings.lock_timeout,
+            durability=settings.durability,
         )
         self._place = _place(settings.directory)
         self._core = store.cache(self.namespace, wait=settings.wait)
@@ -145,12 +147,15 @@ class Handle:
         self.core.enabled = enabled
 
     def close(self) -> None:
-        """Lets go of the store. What is mapped stays mapped."""
-        self._core = None
+        """Lets go of the store, once all that was put is on disk. What is mapped stays mapped."""
+        core, self._core = self._core, None
+        if core is not None:
+            core.store.flush()
 
     def flush(self) -> None:
-        """Writes down what was counted."""
+        """Puts on disk what was put, and writes down what was counted."""
         if self._core is not None:
+            self._core.store.flush()
             self._core.stats()
 
     def __reduce__(self) -> tuple[Callable[[Settings, str], "Handle"], tuple[Settings, str]]:
@@ -234,6 +239,9 @@ class _Inner(Handle):
 
     def switch(self, enabled: bool) -> None:
         self._root.switch(enabled)
+
+    def flush(self) -> None:
+        self._root.flush()
 
 
 def _place(directory: str) -> tuple[int, int] | None:

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ndstash::{CacheOptions, CullOptions, Digest, GcOptions, Limits, MergeOptions, StoreOptions};
+use ndstash::{CacheOptions, CullOptions, Digest, Durability, GcOptions, Limits, MergeOptions, StoreOptions};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -11,13 +11,24 @@ use crate::buffer::{Buffer, mapped};
 use crate::cache::Cache;
 use crate::canvas::Canvas;
 use crate::entry::{Entry, Info};
-use crate::error::{Result, detached};
+use crate::error::{Fault, Result, detached};
 use crate::home::Home;
 use crate::mode::Mode;
 use crate::path::Given;
 use crate::text::Text;
 use crate::writer::Writer;
 use crate::{limits, times, verify};
+
+const FULL: &str = "full";
+const DEFERRED: &str = "deferred";
+
+fn named(word: &str) -> Result<Durability> {
+    match word {
+        FULL => Ok(Durability::Full),
+        DEFERRED => Ok(Durability::Deferred),
+        other => Err(Fault::invalid("durability", other, "\"full\" or \"deferred\" is expected")),
+    }
+}
 
 /// A directory of results.
 #[pyclass(frozen, weakref, module = "ndstash._core")]
@@ -30,7 +41,7 @@ pub(crate) struct Store {
 impl Store {
     /// Opens a store, making it first if it is not there and `create` says so.
     #[staticmethod]
-    #[pyo3(signature = (path, *, create = true, read_only = false, memory_map = true, shared = false, group = None, lock_timeout = None, inline = None))]
+    #[pyo3(signature = (path, *, create = true, read_only = false, memory_map = true, shared = false, group = None, lock_timeout = None, inline = None, durability = None))]
     #[expect(clippy::too_many_arguments, reason = "they are keywords")]
     #[expect(clippy::fn_params_excessive_bools, reason = "they are keywords")]
     fn open(
@@ -43,6 +54,7 @@ impl Store {
         group: Option<u32>,
         lock_timeout: Option<f64>,
         inline: Option<(u64, u64)>,
+        durability: Option<&str>,
     ) -> Result<Self> {
         let mut options = StoreOptions::new().read_only(read_only);
         if memory_map {
@@ -56,6 +68,9 @@ impl Store {
         }
         if let Some((each, total)) = inline {
             options = options.inline_limits(each, total);
+        }
+        if let Some(word) = durability {
+            options = options.durability(named(word)?);
         }
         let path = path.0;
         let open = || if create && !read_only { options.open_or_create(&path) } else { options.open(&path) };
@@ -72,6 +87,26 @@ impl Store {
     #[getter]
     fn read_only(&self) -> bool {
         self.store.is_read_only()
+    }
+
+    /// When a put returns: "full" or "deferred", as far as the file system allows.
+    #[getter]
+    fn durability(&self, py: Python<'_>) -> &'static str {
+        match py.detach(|| self.store.durability()) {
+            Durability::Full => FULL,
+            Durability::Deferred => DEFERRED,
+        }
+    }
+
+    /// What tells this boot of this machine from others.
+    #[getter]
+    fn boot(&self) -> &[u8] {
+        &self.home.boot
+    }
+
+    /// Waits until all that this process has put is on disk.
+    fn flush(&self, py: Python<'_>) -> Result<()> {
+        detached(py, || self.store.flush())
     }
 
     /// The cache of a namespace.
@@ -112,10 +147,10 @@ impl Store {
         Canvas::new(py, &self.store, self.home.path.clone(), dtype, &shape)
     }
 
-    /// Opens a blob by its name; None if it is not there.
-    fn buffer(&self, py: Python<'_>, digest: &str, nbytes: u64, mode: Mode) -> Result<Option<Buffer>> {
+    /// Opens a blob by its name; None if it is not there. `boot`: that of the handle through which it was seen.
+    fn buffer(&self, py: Python<'_>, digest: &str, nbytes: u64, mode: Mode, boot: [u8; 16]) -> Result<Option<Buffer>> {
         let digest: Digest = digest.parse()?;
-        match detached(py, || self.store.blob(&digest, nbytes))? {
+        match detached(py, || self.store.blob(&digest, nbytes, boot))? {
             Some(blob) => mode.buffer(py, &blob, &self.home).map(Some),
             None => Ok(None),
         }

@@ -115,7 +115,7 @@ impl Cache {
         Ok(Cache { shared: Arc::clone(&self.shared), namespace: namespace.into() })
     }
 
-    /// The store beneath.
+    /// The store beneath, as durable as the cache.
     pub fn store(&self) -> &Store {
         &self.shared.store
     }

@@ -9,7 +9,7 @@ use super::tally::Tally;
 use super::{Cache, Shared, Warnings, check_namespace};
 use crate::disk;
 use crate::error::Result;
-use crate::store::Store;
+use crate::store::{Durability, Store};
 
 /// How long somebody else's computation is waited for, unless a cache is told otherwise.
 const WAIT: Duration = Duration::from_secs(3600);
@@ -32,16 +32,17 @@ pub struct CacheOptions {
     trust: Duration,
     wait: Duration,
     enabled: bool,
+    durability: Option<Durability>,
 }
 
 impl Default for CacheOptions {
     fn default() -> Self {
-        CacheOptions { memory: 0, trust: TRUST, wait: WAIT, enabled: true }
+        CacheOptions { memory: 0, trust: TRUST, wait: WAIT, enabled: true, durability: None }
     }
 }
 
 impl CacheOptions {
-    /// No tier in memory, an hour's wait for another's computation, switched on.
+    /// No tier in memory, an hour's wait for another's computation, switched on, deferred durability.
     pub fn new() -> Self {
         Self::default()
     }
@@ -78,6 +79,15 @@ impl CacheOptions {
         self
     }
 
+    /// Whether a put returns once its entry is on disk or before. By default what was asked for when the store was opened,
+    /// and if nothing was, [`Durability::Deferred`]: what a cache loses with the power can be computed again, and
+    /// a computation that waits for the disk each time is what people switch caches off for.
+    #[must_use]
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = Some(durability);
+        self
+    }
+
     /// Makes the cache. Nothing is written: a namespace is there as soon as something is in it.
     ///
     /// # Errors
@@ -85,6 +95,10 @@ impl CacheOptions {
     /// than 256 bytes. The empty one is allowed: it is what all others are in.
     pub fn open(&self, store: Store, namespace: &str) -> Result<Cache> {
         check_namespace(namespace)?;
+        let store = match self.durability {
+            Some(durability) => store.with_durability(durability),
+            None => store.with_default_durability(Durability::Deferred),
+        };
         let shared = Shared {
             memory: (self.memory > 0).then(|| Memory::new(self.memory, self.trust)),
             tally: Tally::new(store.clone()),

@@ -1,11 +1,12 @@
 //! What every verb shares: which store, where the output goes, and how the run ends.
 
+use std::cell::OnceCell;
 use std::ffi::OsString;
 use std::fmt;
 use std::io::{self, BufWriter, Stdout, Write};
 use std::path::{Path, PathBuf};
 
-use ndstash::{Address, Key, Store, StoreOptions};
+use ndstash::{Address, Durability, Key, Store, StoreOptions};
 use serde_json::Value;
 
 use crate::cli::failure::{Failure, Result};
@@ -30,12 +31,15 @@ pub(crate) struct App {
     store: Option<PathBuf>,
     pub(crate) json: bool,
     pub(crate) out: BufWriter<Stdout>,
+    durability: Durability,
+    /// The store that was opened to be changed: at the end all that was put is on disk.
+    opened: OnceCell<Store>,
 }
 
 impl App {
-    pub(crate) fn new(store: Option<OsString>, json: bool) -> Self {
+    pub(crate) fn new(store: Option<OsString>, json: bool, durability: Durability) -> Self {
         let store = store.filter(|dir| !dir.is_empty()).map(PathBuf::from);
-        App { store, json, out: BufWriter::new(io::stdout()) }
+        App { store, json, out: BufWriter::new(io::stdout()), durability, opened: OnceCell::new() }
     }
 
     /// The directory that `--store` or the environment names.
@@ -45,7 +49,11 @@ impl App {
     }
 
     pub(crate) fn open(&self) -> Result<Store> {
-        Ok(Store::open(self.dir()?)?)
+        if let Some(store) = self.opened.get() {
+            return Ok(store.clone());
+        }
+        let store = StoreOptions::new().durability(self.durability).open(self.dir()?)?;
+        Ok(self.opened.get_or_init(|| store).clone())
     }
 
     /// Opens the store so that nothing is written, not even the time of last use.
@@ -64,7 +72,9 @@ impl App {
         Ok(())
     }
 
+    /// Also after a failure: what was put before it is put on disk.
     pub(crate) fn finish(&mut self) -> Result<()> {
+        self.opened.get().map_or(Ok(()), Store::flush)?;
         Ok(self.out.flush()?)
     }
 }

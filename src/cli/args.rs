@@ -26,8 +26,30 @@ pub(crate) struct Args {
     /// Print reports as JSON.
     #[arg(long, global = true)]
     pub(crate) json: bool,
+    /// When each thing put is on disk.
+    #[arg(long, global = true, value_enum, default_value_t, env = "NDSTASH_DURABILITY", value_name = "WHEN")]
+    pub(crate) durability: DurabilityArg,
     #[command(subcommand)]
     pub(crate) verb: Verb,
+}
+
+/// The durabilities, as the command line names them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DurabilityArg {
+    /// Before the next is put.
+    #[default]
+    Full,
+    /// Together with others, at the end of the command at the latest: much faster for many small things.
+    Deferred,
+}
+
+impl From<DurabilityArg> for ndstash::Durability {
+    fn from(arg: DurabilityArg) -> Self {
+        match arg {
+            DurabilityArg::Full => ndstash::Durability::Full,
+            DurabilityArg::Deferred => ndstash::Durability::Deferred,
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]

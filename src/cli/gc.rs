@@ -80,6 +80,7 @@ pub(crate) fn json(report: &GcReport) -> Value {
         "bytes_shared": report.bytes_shared,
         "blobs_spared": report.blobs_spared,
         "private_dirs_removed": report.private_dirs_removed,
+        "torn_removed": report.torn_removed,
         "longest_hold_seconds": report.longest_hold.as_secs_f64(),
         "longest_wait_seconds": report.longest_wait.as_secs_f64(),
         "elapsed_seconds": report.elapsed.as_secs_f64(),
@@ -102,6 +103,10 @@ pub(crate) fn people(report: &GcReport) -> Report {
     }
     if report.private_dirs_removed > 0 {
         lines.line(format_args!("tidied up after {}", count(report.private_dirs_removed, "dead writer")));
+    }
+    if report.torn_removed > 0 {
+        let torn = count(report.torn_removed, "entry");
+        lines.line(format_args!("removed {torn} that power loss had cut short before being on disk"));
     }
     if report.full_disk {
         lines.line("the disk is full: writers had to wait for the whole run");

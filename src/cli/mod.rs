@@ -64,8 +64,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
             return u8::try_from(usage.exit_code()).unwrap_or(2);
         }
     };
-    let mut app = App::new(args.store, args.json);
-    let verdict = run(&mut app, &args.verb).and_then(|verdict| app.finish().map(|()| verdict));
+    let mut app = App::new(args.store, args.json, args.durability.into());
+    let verdict = run(&mut app, &args.verb);
+    let finished = app.finish();
+    let verdict = verdict.and_then(|verdict| finished.map(|()| verdict));
     match verdict {
         Ok(Verdict::Fine) => 0,
         Ok(Verdict::Problems) => 1,

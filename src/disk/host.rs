@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::Root;
+use crate::digest::Digest;
 use crate::error::{At, Result};
 
 /// Nanoseconds since 1970, for people: no safety rests on it.
@@ -20,15 +21,69 @@ pub(crate) fn random_bits() -> [u8; 16] {
     bits
 }
 
-/// Which boot of which machine this is; zeros where that is not known.
-pub(crate) fn boot_id() -> [u8; 16] {
+/// Which boot of which machine this is, and which mounting of the file system: what was written and not synced is there
+/// as long as both last. Zeros where that is not known. blobs-format.md section 5.3 says how it is made.
+pub(crate) fn boot_id(root: &Root) -> [u8; 16] {
+    #[cfg(feature = "seam")]
+    if let Some(boot) = root.0.seam.boot() {
+        return boot;
+    }
     let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     let digits: Vec<u8> = text.bytes().filter_map(|byte| char::from(byte).to_digit(16)?.try_into().ok()).collect();
     let mut id = [0; 16];
-    if digits.len() == 32 {
-        id.iter_mut().zip(digits.chunks_exact(2)).for_each(|(byte, pair)| *byte = pair[0] << 4 | pair[1]);
+    if digits.len() != 32 {
+        return id;
     }
+    let mut parts: Vec<u8> = digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect();
+    parts.extend_from_slice(&mount_id(&root.0.fd).to_le_bytes());
+    id.copy_from_slice(&Digest::of(&parts).as_bytes()[..16]);
     id
+}
+
+/// What tells one mounting of a file system from all others of this boot; 0 where the kernel does not tell.
+#[cfg(target_os = "linux")]
+fn mount_id(dir: &OwnedFd) -> u64 {
+    use rustix::fs::{AtFlags, StatxFlags, statx};
+    // Since Linux 6.8. Numbers of the older kind are given again after a file system was unmounted.
+    const UNIQUE: StatxFlags = StatxFlags::from_bits_retain(0x4000);
+    match statx(dir, "", AtFlags::EMPTY_PATH, UNIQUE) {
+        Ok(found) if StatxFlags::from_bits_retain(found.stx_mask).contains(UNIQUE) => found.stx_mnt_id,
+        _ => 0,
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn mount_id(_: &OwnedFd) -> u64 {
+    0
+}
+
+/// Why a file system is not one where what was published may be synced later; `None` where it is. One that others
+/// write to as well, or that is pulled out, loses what was not synced without a new boot.
+pub(crate) fn forbids_deferring(root: &Root) -> Result<Option<String>> {
+    if let Some(name) = untrusted_file_system(root)? {
+        return Ok(Some(format!("it lies on {name}")));
+    }
+    if boot_id(root) == [0; 16] {
+        return Ok(Some("this system does not tell one boot from another".into()));
+    }
+    let stat = rustix::fs::fstat(&root.0.fd).at("look at", root.path())?;
+    Ok(is_removable(rustix::fs::major(stat.st_dev), rustix::fs::minor(stat.st_dev))
+        .then(|| "its disk can be pulled out".into()))
+}
+
+/// Whether a device can be pulled out while the machine runs: as the kernel says, or because it hangs on a cable for such.
+fn is_removable(major: u32, minor: u32) -> bool {
+    let Ok(device) = std::fs::canonicalize(format!("/sys/dev/block/{major}:{minor}")) else { return false };
+    let path = device.to_string_lossy();
+    // A partition has no such file; the disk that it is part of has.
+    let says =
+        |dir: &std::path::Path| std::fs::read_to_string(dir.join("removable")).is_ok_and(|text| text.trim() == "1");
+    path.contains("/usb") || says(&device) || device.parent().is_some_and(says)
+}
+
+/// How many files this process may have open.
+pub(crate) fn open_files_limit() -> u64 {
+    rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 
 /// The name of this machine; `None` where it has none.

@@ -28,21 +28,28 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags, Timespec, Timestamps};
 use rustix::io::Errno;
 
 pub(crate) use given::open_given;
-pub(crate) use host::{available_space, boot_id, host_name, now_ns, random_bits, untrusted_file_system, user_name};
+pub(crate) use host::{
+    available_space, boot_id, forbids_deferring, host_name, now_ns, open_files_limit, random_bits,
+    untrusted_file_system, user_name,
+};
 pub(crate) use inherited::{for_each_lock, null_device, redirect};
 pub use lock::on_wait;
 pub(crate) use lock::{ExclusiveGuard, SharedGuard};
 pub(crate) use owner::Owner;
 pub(crate) use positioned::{Positioned, WriterAt, copy_range};
-pub(crate) use private::{Linked, PrivateDir, PrivateFile, SealedFile, Time, remove_dead_private_dirs};
+pub(crate) use private::{Linked, PrivateDir, PrivateFile, SealedFile, Time, Unsynced, remove_dead_private_dirs};
 pub(crate) use scan::tree_bytes;
 
 use crate::error::{At, Error, Result};
 use crate::layout::Rel;
 use seam::{Flow, Seam, Step, Verb};
 
-/// The mode of every published file.
-const PUBLISHED_MODE: u32 = 0o444;
+/// The mode of a published file that is on disk, whatever happens to the power.
+const CERTIFIED_MODE: u32 = 0o444;
+/// The mode of a published file that is not known to be on disk yet: one that no editor and no `chmod -R` gives.
+const UNCERTIFIED_MODE: u32 = 0o544;
+/// The mode that a private file is made with, for the same reason.
+const PRIVATE_MODE: u32 = 0o500;
 /// The modification time of every published blob: 1980-01-01 00:00 UTC, a time that archives can hold, too.
 const PUBLISHED_TIME: i64 = 315_532_800;
 
@@ -74,9 +81,37 @@ pub(crate) struct Stat {
     pub(crate) len: u64,
     /// Seconds of the last modification since 1970.
     pub(crate) modified: i64,
-    /// Mode and time are those that publishing a blob sets.
-    pub(crate) as_published: bool,
+    pub(crate) seal: Seal,
     pub(crate) owner: Owner,
+}
+
+/// What mode and time of a blob's file say of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Seal {
+    /// They are those of a blob whose content is on disk.
+    Certified,
+    /// They are those of a blob that was published before it was synced, and nobody has said since that it is on disk.
+    Uncertified,
+    /// The mode is that of a private file: as power loss may leave one that was published before it was synced.
+    Unsettled,
+    /// Somebody has changed them, or the content.
+    Broken,
+}
+
+impl Seal {
+    /// Whether power loss may have cut the content short.
+    pub(crate) fn is_uncertain(self) -> bool {
+        matches!(self, Seal::Uncertified | Seal::Unsettled)
+    }
+
+    fn of(mode: u32, modified: i64, nanoseconds: i64) -> Self {
+        match mode & 0o7777 {
+            PRIVATE_MODE => Seal::Unsettled,
+            CERTIFIED_MODE if (modified, nanoseconds) == (PUBLISHED_TIME, 0) => Seal::Certified,
+            UNCERTIFIED_MODE if (modified, nanoseconds) == (PUBLISHED_TIME, 0) => Seal::Uncertified,
+            _ => Seal::Broken,
+        }
+    }
 }
 
 impl Stat {
@@ -93,9 +128,7 @@ impl Stat {
             id: FileId { device: stat.st_dev as u64, inode: stat.st_ino as u64 },
             len: stat.st_size as u64,
             modified: stat.st_mtime as i64,
-            as_published: u32::from(stat.st_mode) & 0o7777 == PUBLISHED_MODE
-                && stat.st_mtime as i64 == PUBLISHED_TIME
-                && stat.st_mtime_nsec as i64 == 0,
+            seal: Seal::of(u32::from(stat.st_mode), stat.st_mtime as i64, stat.st_mtime_nsec as i64),
             owner: Owner::new(stat),
         })
     }
@@ -143,6 +176,11 @@ impl Root {
         let stat = rustix::fs::fstat(&self.0.fd).at("look at", &self.0.path)?;
         #[allow(clippy::unnecessary_cast, clippy::cast_sign_loss, reason = "the types differ by platform")]
         Ok(FileId { device: stat.st_dev as u64, inode: stat.st_ino as u64 })
+    }
+
+    /// Whether the store's directory has been removed.
+    pub(crate) fn is_removed(&self) -> Result<bool> {
+        Ok(rustix::fs::fstat(&self.0.fd).at("look at", &self.0.path)?.st_nlink == 0)
     }
 
     /// The permission bits of the store's directory.
@@ -409,10 +447,27 @@ impl Root {
         self.set_time(file, rel, Timespec { tv_sec: PUBLISHED_TIME + 1, tv_nsec: 0 })
     }
 
-    /// Gives an open blob whose content was found right the time and mode of a published one.
-    pub(crate) fn clear_suspicion(&self, file: &File, rel: &Rel) -> Result<()> {
-        rustix::fs::fchmod(file, Mode::from_raw_mode(PUBLISHED_MODE)).at("set mode of", self.full(rel))?;
-        self.set_time(file, rel, Timespec { tv_sec: PUBLISHED_TIME, tv_nsec: 0 })
+    /// Gives an open blob whose content was found right the time and mode of one that is on disk, after seeing to it that
+    /// it is.
+    pub(crate) fn certify_found(&self, file: &File, rel: &Rel) -> Result<()> {
+        let step = |verb| Step { verb, path: rel.as_str(), from: None, file: Some(file) };
+        self.run(&step(Verb::Sync), || file.sync_all())?;
+        self.sync_dir(&rel.parent())?;
+        self.set_time(file, rel, Timespec { tv_sec: PUBLISHED_TIME, tv_nsec: 0 })?;
+        self.certify(file, rel)
+    }
+
+    /// Says of an open file that it is on disk: its mode is the certificate.
+    fn certify(&self, file: &File, rel: &Rel) -> Result<()> {
+        let step = Step { verb: Verb::Certify, path: rel.as_str(), from: None, file: Some(file) };
+        self.run(&step, || Ok(rustix::fs::fchmod(file, Mode::from_raw_mode(CERTIFIED_MODE))?))
+    }
+
+    /// Whether nobody has said of a file that it is on disk.
+    pub(crate) fn is_uncertified(&self, file: &File, rel: &Rel) -> Result<bool> {
+        let stat = rustix::fs::fstat(file).at("look at", self.full(rel))?;
+        #[allow(clippy::useless_conversion, reason = "the type differs by platform")]
+        Ok(matches!(u32::from(stat.st_mode) & 0o7777, UNCERTIFIED_MODE | PRIVATE_MODE))
     }
 
     fn set_time(&self, file: &File, rel: &Rel, modified: Timespec) -> Result<()> {

@@ -1,6 +1,7 @@
 //! Private files: what a live process writes before anybody can see it, and how it is published.
 //!
-//! The order is in the types: only a [`SealedFile`], whose content is on disk, has a way to a final name.
+//! The order is in the types: only a [`SealedFile`] has a way to a final name. Its content is on disk, or its mode says
+//! that it is not known to be, and an [`Unsynced`] is left over that makes up for it.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -14,7 +15,8 @@ use rustix::io::Errno;
 use super::inherited::LockFile;
 use super::seam::{Flow, Step, Verb};
 use super::{
-    ExclusiveGuard, FileId, PUBLISHED_MODE, PUBLISHED_TIME, Root, absent, lock, open, random_bits, set_modified,
+    CERTIFIED_MODE, ExclusiveGuard, FileId, PRIVATE_MODE, PUBLISHED_TIME, Root, UNCERTIFIED_MODE, absent, lock, open,
+    random_bits, set_modified,
 };
 use crate::error::{At, Error, Result};
 use crate::layout::{self, Rel, TMP};
@@ -88,7 +90,8 @@ impl PrivateDir {
         let step = Step { verb: Verb::Create, path: rel.as_str(), from: None, file: None };
         root.0.seam.before(&step).at("create", &path)?;
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL;
-        let file = open::regular(&root.0.fd, rel.as_str(), flags, Mode::from_raw_mode(0o600)).at("create", &path)?;
+        let file =
+            open::regular(&root.0.fd, rel.as_str(), flags, Mode::from_raw_mode(PRIVATE_MODE)).at("create", &path)?;
         let private = PrivateFile { name: OwnName { dir: Arc::clone(self), rel, gone: false }, file, len: 0 };
         root.give(&private.file).at("give to the owner", path)?;
         Ok(private)
@@ -233,33 +236,87 @@ impl PrivateFile {
     /// If the sync fails the file is dropped. It is never synced again or read back: after a failed sync the kernel
     /// reports success although the data is lost.
     pub(crate) fn seal(self, time: Time) -> Result<SealedFile> {
+        let id = self.settle(time, CERTIFIED_MODE)?;
+        let PrivateFile { name, file, .. } = self;
+        sync(&name, &file)?;
+        Ok(SealedFile { name, id, unsynced: None })
+    }
+
+    /// The same without the sync, which is owed: the mode says so to everybody.
+    pub(crate) fn seal_unsynced(self, time: Time) -> Result<SealedFile> {
+        let id = self.settle(time, UNCERTIFIED_MODE)?;
+        let PrivateFile { name, file, .. } = self;
+        Ok(SealedFile { name, id, unsynced: Some(Arc::new(file)) })
+    }
+
+    fn settle(&self, time: Time, mode: u32) -> Result<FileId> {
         let PrivateFile { name, file, len } = self;
-        let root = name.dir.root.clone();
-        let step = |verb| Step { verb, path: name.rel.as_str(), from: None, file: Some(&file) };
-        root.run(&step(Verb::Settle), || {
-            rustix::fs::fchmod(&file, Mode::from_raw_mode(PUBLISHED_MODE))?;
+        let root = &name.dir.root;
+        let step = Step { verb: Verb::Settle, path: name.rel.as_str(), from: None, file: Some(file) };
+        root.run(&step, || {
+            rustix::fs::fchmod(file, Mode::from_raw_mode(mode))?;
             if time == Time::Fixed {
-                set_modified(&file, Timespec { tv_sec: PUBLISHED_TIME, tv_nsec: 0 })?;
+                set_modified(file, Timespec { tv_sec: PUBLISHED_TIME, tv_nsec: 0 })?;
             }
-            Ok(())
-        })?;
-        let id = root.look_at(&file, &name.rel)?.id;
-        root.run(&step(Verb::Sync), || {
-            let found = file.metadata()?.len();
-            if found != len {
-                return Err(io::Error::other(format!("{len} bytes were written, the file has {found}")));
+            match file.metadata()?.len() {
+                found if found == *len => Ok(()),
+                found => Err(io::Error::other(format!("{len} bytes were written, the file has {found}"))),
             }
-            file.sync_all()
         })?;
-        Ok(SealedFile { name, id })
+        Ok(root.look_at(file, &name.rel)?.id)
     }
 }
 
-/// A private file whose content is on disk.
+/// Puts the content of a private file on disk, through the descriptor that wrote it.
+fn sync(name: &OwnName, file: &File) -> Result<()> {
+    let step = Step { verb: Verb::Sync, path: name.rel.as_str(), from: None, file: Some(file) };
+    name.dir.root.run(&step, || file.sync_all())
+}
+
+/// A private file that is complete: its content is on disk, or is owed.
 #[derive(Debug)]
 pub(crate) struct SealedFile {
     name: OwnName,
     id: FileId,
+    /// The descriptor that wrote it, if it was not synced.
+    unsynced: Option<Arc<File>>,
+}
+
+/// A published file that is still to be synced, through the descriptor that wrote it.
+#[derive(Clone, Debug)]
+pub(crate) struct Unsynced {
+    root: Root,
+    rel: Rel,
+    file: Arc<File>,
+    id: FileId,
+}
+
+impl Unsynced {
+    /// Which file this is.
+    pub(crate) fn id(&self) -> FileId {
+        self.id
+    }
+
+    /// Has the kernel begin with the writing.
+    pub(crate) fn start(&self) {
+        start_writeback(&self.file, 0, 0);
+    }
+
+    /// Puts the content on disk. After a failure it is not tried again: the kernel would report success.
+    pub(crate) fn sync(&self) -> Result<()> {
+        let step = Step { verb: Verb::Sync, path: self.rel.as_str(), from: None, file: Some(&self.file) };
+        self.root.run(&step, || self.file.sync_all())
+    }
+
+    /// Says to everybody that content and name are on disk.
+    pub(crate) fn certify(&self) -> Result<()> {
+        self.root.certify(&self.file, &self.rel)
+    }
+
+    /// Says to everybody that the content may be lost.
+    pub(crate) fn condemn(&self) -> Result<()> {
+        self.root.mark_suspect(&self.file, &self.rel)
+    }
 }
 
 /// How publishing without replacing went.
@@ -284,9 +341,22 @@ impl SealedFile {
         self.name.open()
     }
 
+    /// What is owed of a file that has this final name, if anything is.
+    pub(crate) fn unsynced(&self, rel: &Rel) -> Option<Unsynced> {
+        let file = Arc::clone(self.unsynced.as_ref()?);
+        Some(Unsynced { root: self.name.dir.root.clone(), rel: rel.clone(), file, id: self.id })
+    }
+
+    /// Puts the content on disk, if that is owed, and says so.
+    pub(crate) fn make_sure(&mut self) -> Result<()> {
+        let Some(file) = self.unsynced.take() else { return Ok(()) };
+        sync(&self.name, &file)?;
+        self.name.dir.root.certify(&file, &self.name.rel)
+    }
+
     /// Publishes under a name that may be taken. The private name stays where links exist, so that the file can be
     /// published again should the other name go.
-    pub(crate) fn link(&self, to: &Rel) -> Result<Linked> {
+    pub(crate) fn link(&mut self, to: &Rel) -> Result<Linked> {
         let root = &self.name.dir.root;
         let step = Step { verb: Verb::Link, path: to.as_str(), from: Some(self.name.rel.as_str()), file: None };
         let linked = root.run(&step, || {
@@ -298,7 +368,11 @@ impl SealedFile {
         match linked {
             Ok(()) => Ok(Linked::Both),
             Err(error) if fails_with(&error, &[Errno::EXIST]) => Ok(Linked::Taken),
-            Err(error) if fails_with(&error, &NO_LINKS) => self.move_to(to),
+            Err(error) if fails_with(&error, &NO_LINKS) => {
+                // It cannot be published again later, so nothing may be owed of it.
+                self.make_sure()?;
+                self.move_to(to)
+            }
             Err(error) => Err(error),
         }
     }
@@ -316,22 +390,25 @@ impl SealedFile {
     }
 
     /// Publishes over whatever has the name; maps of the old file keep it. The private name stays, where links exist.
-    pub(crate) fn replace(&self, to: &Rel) -> Result<()> {
-        let root = &self.name.dir.root;
+    pub(crate) fn replace(&mut self, to: &Rel) -> Result<()> {
+        let root = self.name.dir.root.clone();
         let second = self.name.dir.new_name();
         let linked = root.beside(&self.name.rel, |dir, old| {
             let new = second.split().1;
             rustix::fs::linkat(dir, old, dir, new, AtFlags::empty())
         });
+        if linked.is_err() {
+            self.make_sure()?;
+        }
         let from = if linked.is_ok() { &second } else { &self.name.rel };
         root.rename_unguarded(from, to)
     }
 
-    /// Publishes over whatever has the name, by giving up the private name.
-    pub(crate) fn rename_over(mut self, to: &Rel) -> Result<()> {
+    /// Publishes over whatever has the name, by giving up the private name. Returns what is owed.
+    pub(crate) fn rename_over(mut self, to: &Rel) -> Result<Option<Unsynced>> {
         self.name.dir.root.rename_unguarded(&self.name.rel, to)?;
         self.name.gone = true;
-        Ok(())
+        Ok(self.unsynced(to))
     }
 }
 

@@ -35,6 +35,8 @@ pub enum Verb {
     Sync,
     /// Sync a directory.
     SyncDir,
+    /// Say of a published file, by its mode, that it is on disk.
+    Certify,
     /// Give a private file a final name that is free.
     Link,
     /// Rename, replacing.
@@ -76,6 +78,7 @@ impl Verb {
             Verb::Settle => "set mode and time of",
             Verb::Sync => "sync",
             Verb::SyncDir => "sync directory",
+            Verb::Certify => "set mode of",
             Verb::Link => "publish",
             Verb::Rename => "rename to",
             Verb::Unlink => "remove",
@@ -126,13 +129,28 @@ pub trait Watch: Send + Sync {
 pub struct Seam {
     #[cfg(feature = "seam")]
     watch: Option<Arc<dyn Watch>>,
+    #[cfg(feature = "seam")]
+    boot: Option<[u8; 16]>,
 }
 
 impl Seam {
     #[cfg(feature = "seam")]
     /// A seam with a watcher.
     pub fn new(watch: Arc<dyn Watch>) -> Self {
-        Seam { watch: Some(watch) }
+        Seam { watch: Some(watch), boot: None }
+    }
+
+    #[cfg(feature = "seam")]
+    /// The same, on a machine that has another boot id.
+    #[must_use]
+    pub fn boot_id(mut self, boot: [u8; 16]) -> Self {
+        self.boot = Some(boot);
+        self
+    }
+
+    #[cfg(feature = "seam")]
+    pub(super) fn boot(&self) -> Option<[u8; 16]> {
+        self.boot
     }
 
     #[cfg(feature = "seam")]
@@ -152,7 +170,7 @@ impl Seam {
 #[cfg(feature = "seam")]
 impl fmt::Debug for Seam {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Seam").field("watched", &self.watch.is_some()).finish()
+        f.debug_struct("Seam").field("watched", &self.watch.is_some()).field("boot", &self.boot).finish()
     }
 }
 

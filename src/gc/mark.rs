@@ -7,6 +7,7 @@ use rayon::prelude::*;
 use crate::digest::Digest;
 use crate::error::Result;
 use crate::format::head::{BlobRef, Head};
+use crate::key::Key;
 use crate::layout;
 use crate::store::{Manifest, Store};
 use crate::threads;
@@ -21,6 +22,8 @@ pub(crate) struct Marks {
     pub(crate) named_bytes: u64,
     /// Bytes of all manifests.
     pub(crate) manifest_bytes: u64,
+    /// What power loss has left of entries that were not on disk yet. They count as absent.
+    pub(crate) torn: Vec<Key>,
 }
 
 impl Marks {
@@ -38,7 +41,7 @@ impl Marks {
         let named_bytes = live.iter().map(|blob| blob.len).sum();
         live.sort_unstable();
         live.dedup();
-        Marks { entries, live, named_bytes, manifest_bytes }
+        Marks { entries, live, named_bytes, manifest_bytes, torn: Vec::new() }
     }
 
     /// What all shards say, read on all cores. It goes into one list as it comes: no blob is in memory twice for long.
@@ -62,6 +65,7 @@ impl Marks {
         self.named_bytes += part.named_bytes;
         self.manifest_bytes += part.manifest_bytes;
         self.live.extend(part.live);
+        self.torn.extend(part.torn);
     }
 }
 
@@ -72,13 +76,16 @@ impl Store {
     }
 
     fn mark_shard(&self, shard: u8) -> Result<Marks> {
-        let heads: Result<Vec<_>> = self
-            .keys_in(shard)?
-            .iter()
-            // An entry that has gone since it was listed was removed, or replaced by a commit that told the journal.
-            .filter_map(|key| Manifest::read_head(self, key).transpose())
-            .collect();
-        heads.map(Marks::of_heads)
+        let (mut heads, mut torn) = (Vec::new(), Vec::new());
+        for key in self.keys_in(shard)? {
+            match Manifest::read_head(self, &key)? {
+                Some(head) => heads.push(head),
+                None if Manifest::is_torn(self, &key)? => torn.push(key),
+                // It has gone since it was listed: it was removed, or replaced by a commit that told the journal.
+                None => {}
+            }
+        }
+        Ok(Marks { torn, ..Marks::of_heads(heads) })
     }
 
     /// The blobs that are there and not marked, with their lengths.

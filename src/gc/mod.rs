@@ -103,6 +103,8 @@ pub struct GcReport {
     pub blobs_spared: u64,
     /// Number of private directories of dead processes removed.
     pub private_dirs_removed: u64,
+    /// Number of entries removed that power loss had cut short before they were on disk: they counted as absent.
+    pub torn_removed: u64,
     /// The longest time for which the collector kept committers out.
     pub longest_hold: Duration,
     /// The longest time for which committers kept the collector waiting for the gate.

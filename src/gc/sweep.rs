@@ -6,8 +6,9 @@ use super::{GcOptions, GcReport, Journal};
 use crate::disk::{ExclusiveGuard, remove_dead_private_dirs};
 use crate::error::Result;
 use crate::format::head::BlobRef;
+use crate::key::Key;
 use crate::layout;
-use crate::store::{Store, make_reserve};
+use crate::store::{Manifest, Store, make_reserve};
 
 /// For how long a batch keeps committers out.
 const BATCH: Duration = Duration::from_millis(5);
@@ -58,7 +59,10 @@ impl Sweep<'_> {
 
     fn sweep_beside_others(&mut self) -> Result<()> {
         let mut journal = self.inside_gate(|sweep, gate| Journal::open(sweep.store, gate))?;
-        let mut candidates = self.find()?;
+        let (mut candidates, torn) = self.find()?;
+        if !torn.is_empty() {
+            self.inside_gate(|sweep, gate| sweep.remove_torn(&torn, gate))?;
+        }
         while !candidates.is_empty() {
             journal.read_ahead(self.store)?;
             self.inside_gate(|sweep, gate| sweep.take_batch(&mut candidates, &mut journal, gate))?;
@@ -69,7 +73,7 @@ impl Sweep<'_> {
 
     /// Marks, lists, and makes sure that what was seen of the entries is what power loss leaves: else a removal that is
     /// undone would bring back an entry whose blobs are gone.
-    fn find(&mut self) -> Result<Vec<BlobRef>> {
+    fn find(&mut self) -> Result<(Vec<BlobRef>, Vec<Key>)> {
         let marks = self.store.mark()?;
         let candidates = self.store.candidates(&marks)?;
         if !candidates.is_empty() {
@@ -83,7 +87,17 @@ impl Sweep<'_> {
         self.report.bytes_kept = live_bytes;
         self.report.manifest_bytes = marks.manifest_bytes;
         self.report.bytes_shared = marks.named_bytes - live_bytes;
-        Ok(candidates)
+        Ok((candidates, marks.torn))
+    }
+
+    /// Removes what power loss has left of entries, unless they were put again since they were looked at.
+    fn remove_torn(&mut self, torn: &[Key], gate: &ExclusiveGuard) -> Result<()> {
+        for key in torn {
+            if Manifest::is_torn(self.store, key)? && self.store.root().unlink(&layout::entry(key), gate)? {
+                self.report.torn_removed += 1;
+            }
+        }
+        Ok(())
     }
 
     /// Runs something inside the closed gate and notes how long it took to get it and how long it was held.
@@ -143,7 +157,9 @@ impl Sweep<'_> {
     fn sweep_at_once(&mut self) -> Result<()> {
         self.report.full_disk = true;
         self.inside_gate(|sweep, gate| {
-            for blob in sweep.find()? {
+            let (candidates, torn) = sweep.find()?;
+            sweep.remove_torn(&torn, gate)?;
+            for blob in candidates {
                 if sweep.store.root().unlink(&layout::blob(&blob.digest), gate)? {
                     sweep.count_removed(&blob);
                 }

@@ -4,9 +4,9 @@ use std::io::Read;
 use std::sync::Arc;
 
 use super::stream::{hash, write_hashed};
-use super::{Store, VerifyOnRead};
+use super::{Durability, Store, VerifyOnRead};
 use crate::digest::{Digest, Hasher};
-use crate::disk::{FileId, Owner, Positioned, PrivateFile, SealedFile, Time};
+use crate::disk::{FileId, Owner, Positioned, PrivateFile, Seal, SealedFile, Stat, Time};
 use crate::error::{At, Error, Result};
 use crate::format::head::BlobRef;
 use crate::layout;
@@ -32,6 +32,8 @@ pub(crate) enum Presence {
     Absent,
     /// Size, mode or time are not as published.
     Suspect,
+    /// It is not known to be on disk, and this process does not owe that; or it does, and the handle does not defer.
+    Uncertain(FileId),
     Good(FileId),
 }
 
@@ -54,11 +56,15 @@ impl Staged {
         !matches!(self.held, Held::Open(_))
     }
 
-    /// Puts the content on disk, if it is not there yet.
-    pub(crate) fn seal(self) -> Result<Self> {
-        let held = match self.held {
-            Held::Written(file) => Held::Private(file.seal(Time::Fixed)?),
-            held => held,
+    /// Makes the file ready to be published: its content is on disk then, or is owed where syncs may wait.
+    pub(crate) fn seal(self, durability: Durability) -> Result<Self> {
+        let held = match (self.held, durability) {
+            (Held::Written(file), _) => Held::Private(seal(file, Time::Fixed, durability)?),
+            (Held::Private(mut file), Durability::Full) => {
+                file.make_sure()?;
+                Held::Private(file)
+            }
+            (held, _) => held,
         };
         Ok(Staged { held, ..self })
     }
@@ -73,9 +79,17 @@ impl Staged {
     }
 }
 
+/// Makes a private file ready to be published.
+pub(super) fn seal(file: PrivateFile, time: Time, durability: Durability) -> Result<SealedFile> {
+    match durability {
+        Durability::Full => file.seal(time),
+        Durability::Deferred => file.seal_unsynced(time),
+    }
+}
+
 #[derive(Debug)]
 pub(crate) enum Held {
-    /// A private file that is not synced yet: that is done for all files of an entry at once.
+    /// A private file that is not sealed yet: that is done for all files of an entry at once.
     Written(PrivateFile),
     /// A private file, not published yet or published by a link.
     Private(SealedFile),
@@ -87,12 +101,23 @@ impl Store {
     pub(crate) fn presence(&self, blob: &BlobRef) -> Result<Presence> {
         Ok(match self.root().look(&layout::blob(&blob.digest))? {
             None => Presence::Absent,
-            Some(stat) if stat.as_published && stat.len == blob.len => Presence::Good(stat.id),
-            Some(_) => Presence::Suspect,
+            Some(stat) => self.presence_of(blob, &stat),
         })
     }
 
-    /// Opens a blob that is there as published; `None` if it is absent or suspect.
+    /// Whether a file counts as the blob to who is going to name it. One that is not known to be on disk does only where
+    /// this process owes that: who else wrote it may have been cut short by the last power loss.
+    fn presence_of(&self, blob: &BlobRef, stat: &Stat) -> Presence {
+        match stat.seal {
+            _ if stat.len != blob.len => Presence::Suspect,
+            Seal::Certified => Presence::Good(stat.id),
+            Seal::Uncertified if self.defers() && self.owes(&blob.digest, stat.id) => Presence::Good(stat.id),
+            Seal::Uncertified => Presence::Uncertain(stat.id),
+            Seal::Unsettled | Seal::Broken => Presence::Suspect,
+        }
+    }
+
+    /// Opens a blob that an entry may name; `None` if it is absent, suspect, or not certain to be on disk.
     pub(crate) fn open_published(&self, blob: &BlobRef) -> Result<Option<File>> {
         let rel = layout::blob(&blob.digest);
         let opened = match self.root().open_and_look(&rel) {
@@ -101,7 +126,19 @@ impl Store {
             opened => opened?,
         };
         let Some((file, stat)) = opened else { return Ok(None) };
-        Ok((stat.as_published && stat.len == blob.len).then_some(file))
+        Ok(matches!(self.presence_of(blob, &stat), Presence::Good(_)).then_some(file))
+    }
+
+    /// Opens a blob again that an entry of this boot named when it was opened; `None` if it is absent, or its content has
+    /// to be looked at first.
+    pub(crate) fn open_certain(&self, blob: &BlobRef, boot: &[u8; 16]) -> Result<Option<File>> {
+        let opened = self.root().open_and_look(&layout::blob(&blob.digest))?;
+        let is_certain = |stat: &Stat| match stat.seal {
+            Seal::Certified => true,
+            Seal::Uncertified => self.vouches(boot),
+            Seal::Unsettled | Seal::Broken => false,
+        };
+        Ok(opened.filter(|(_, stat)| stat.len == blob.len && is_certain(stat)).map(|(file, _)| file))
     }
 
     /// Stages a blob whose digest is known, if it is there.
@@ -148,13 +185,14 @@ impl Store {
     pub(crate) fn stage_filled(&self, mut file: PrivateFile, len: u64) -> Result<Staged> {
         file.filled(len);
         let content = self.open_bytes(len, file.file().try_clone().at("open", "a private file")?)?;
-        let (hashed, sealed) = threads::spread(|| rayon::join(|| hash_open(&content), || file.seal(Time::Fixed)));
+        let seal = || seal(file, Time::Fixed, self.durability());
+        let (hashed, sealed) = threads::spread(|| rayon::join(|| hash_open(&content), seal));
         Ok(Staged { blob: hashed?, held: Held::Private(sealed?) })
     }
 
     /// Stages a blob anew from a file that was it until a collector unlinked it.
     pub(crate) fn stage_again(&self, blob: BlobRef, file: &File) -> Result<Staged> {
-        let staged = self.stage_reader(&mut Positioned::new(file), None)?.seal()?;
+        let staged = self.stage_reader(&mut Positioned::new(file), None)?.seal(self.durability())?;
         if staged.blob == blob { Ok(staged) } else { Err(self.corrupt(&blob, &staged.blob)) }
     }
 
@@ -168,30 +206,84 @@ impl Store {
         Error::Corrupt { path, detail, digest: Some(Box::new(expected.digest)) }
     }
 
-    /// Opens a blob for reading; `None` if it is missing. If it is suspect, or maps are allowed and its length is
-    /// wrong, its content is hashed first. Tells, too, whose it is.
+    /// Opens a blob for reading; `None` if it is missing, or was lost with the power before it was on disk. If it is
+    /// suspect, or was written before this boot and is not known to be on disk, its content is hashed first. `boot` is what
+    /// the entry says that names it. Tells, too, whose it is.
     ///
     /// # Errors
     /// [`Error::Corrupt`] if the content is not what the name says; it is quarantined or marked.
-    pub(crate) fn open_blob(&self, blob: &BlobRef) -> Result<Option<(OpenBlob, Owner)>> {
+    pub(crate) fn open_blob(&self, blob: &BlobRef, boot: &[u8; 16]) -> Result<Option<(OpenBlob, Owner)>> {
         let rel = layout::blob(&blob.digest);
         let Some((file, stat)) = self.root().open_and_look(&rel)? else { return Ok(None) };
+        if stat.seal.is_uncertain() && !self.vouches(boot) {
+            return self.open_uncertain(blob, file, &stat);
+        }
         if stat.len != blob.len {
             return Err(self.condemn(blob, &BlobRef { digest: blob.digest, len: stat.len }, &file));
         }
-        if !stat.as_published {
+        if !matches!(stat.seal, Seal::Certified | Seal::Uncertified) {
             self.check_suspect(blob, &file)?;
         }
         Ok(Some((self.open_bytes(blob.len, file)?, stat.owner)))
     }
 
+    /// Whether what the writer of an entry published without a sync is there all the same: as long as its boot lasts.
+    pub(super) fn vouches(&self, boot: &[u8; 16]) -> bool {
+        *boot == self.inner.boot && *boot != [0; 16]
+    }
+
+    /// Opens a blob that power loss may have cut short.
+    fn open_uncertain(&self, blob: &BlobRef, file: File, stat: &Stat) -> Result<Option<(OpenBlob, Owner)>> {
+        if stat.len != blob.len || self.hash_file(blob, &file)? != *blob {
+            return Ok(None);
+        }
+        self.certify_found(blob, &file);
+        Ok(Some((self.open_bytes(blob.len, file)?, stat.owner)))
+    }
+
+    /// Whether a blob is there, as far as that shows without reading it; what power loss may have cut short is read.
+    pub(super) fn is_there(&self, blob: &BlobRef, boot: &[u8; 16]) -> Result<bool> {
+        match self.root().look(&layout::blob(&blob.digest))? {
+            Some(stat) if stat.seal.is_uncertain() && !self.vouches(boot) => Ok(self.open_blob(blob, boot)?.is_some()),
+            found => Ok(found.is_some_and(|stat| stat.len == blob.len)),
+        }
+    }
+
+    /// Puts blobs on disk that others have published and not synced, before another entry is to rest on them; whether
+    /// all are there.
+    pub(super) fn make_certain(&self, blobs: &[BlobRef]) -> Result<bool> {
+        let full = self.clone().with_durability(Durability::Full);
+        for blob in blobs {
+            if !matches!(full.presence(blob)?, Presence::Uncertain(_)) {
+                continue;
+            }
+            self.flush()?;
+            if let Presence::Uncertain(_) = full.presence(blob)?
+                && !full.publish_again(blob)?
+            {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Publishes a blob anew from what lies under its name; `false` if that is something else.
+    fn publish_again(&self, blob: &BlobRef) -> Result<bool> {
+        let Some(file) = self.root().open_file(&layout::blob(&blob.digest))? else { return Ok(false) };
+        let staged = self.stage_reader(&mut Positioned::new(&file), Some(blob.len))?;
+        if staged.blob != *blob {
+            return Ok(false);
+        }
+        self.publish_blobs(&mut [staged.seal(Durability::Full)?]).map(|_| true)
+    }
+
     /// The same where somebody else says how long the blob is: who is wrong, if another length is found, nobody knows.
-    pub(crate) fn open_claimed(&self, blob: &BlobRef) -> Result<Option<OpenBlob>> {
+    pub(crate) fn open_claimed(&self, blob: &BlobRef, boot: &[u8; 16]) -> Result<Option<OpenBlob>> {
         match self.root().look(&layout::blob(&blob.digest))? {
             Some(stat) if stat.len != blob.len => {
                 Err(self.corrupt(blob, &BlobRef { digest: blob.digest, len: stat.len }))
             }
-            _ => Ok(self.open_blob(blob)?.map(|(open, _)| open)),
+            _ => Ok(self.open_blob(blob, boot)?.map(|(open, _)| open)),
         }
     }
 
@@ -205,17 +297,21 @@ impl Store {
         Ok(OpenBlob::Mapped(Arc::new(map)))
     }
 
-    /// Hashes a file whose metadata are not as published, and certifies it again if the content is right.
+    /// Hashes a file whose metadata are not as published, and certifies it if the content is right.
     fn check_suspect(&self, blob: &BlobRef, file: &File) -> Result<()> {
-        let found = self.hash_file(blob, file)?;
-        if found != *blob {
-            return Err(self.condemn(blob, &found, file));
-        }
-        if !self.is_read_only() {
-            // Who may not change another user's file leaves it suspect; the next reader hashes again.
-            drop(self.root().clear_suspicion(file, &layout::blob(&blob.digest)));
+        match self.hash_file(blob, file)? {
+            found if found == *blob => self.certify_found(blob, file),
+            found => return Err(self.condemn(blob, &found, file)),
         }
         Ok(())
+    }
+
+    /// Makes sure that a file whose content was found right is on disk, and says so.
+    fn certify_found(&self, blob: &BlobRef, file: &File) {
+        if !self.is_read_only() {
+            // Who may not change another user's file leaves it as it is; the next reader hashes again.
+            drop(self.root().certify_found(file, &layout::blob(&blob.digest)));
+        }
     }
 
     pub(crate) fn hash_file(&self, blob: &BlobRef, file: &File) -> Result<BlobRef> {

@@ -4,9 +4,10 @@ use std::time::Instant;
 
 use rayon::prelude::*;
 
-use super::blob::{Held, MAX_HELD, Presence, Staged};
-use super::{EntryInfo, Manifest, Store};
-use crate::disk::{FileId, Linked, SealedFile, SharedGuard, Time, random_bits};
+use super::blob::{Held, MAX_HELD, Presence, Staged, seal};
+use super::flush::{Owed, OwedBlob, OwedEntry};
+use super::{Durability, EntryInfo, Manifest, Store};
+use crate::disk::{FileId, Linked, SealedFile, SharedGuard, Time, Unsynced, random_bits};
 use crate::error::{Error, Result};
 use crate::format::body::{Body, TOO_DEEP};
 use crate::format::codec::{Packed, pack};
@@ -108,8 +109,16 @@ impl Blobs {
 }
 
 impl Store {
-    /// Publishes an entry by the order of blobs-format.md section 8.
-    pub(crate) fn commit(&self, mut commit: Commit) -> Result<Outcome> {
+    /// Publishes an entry by the order of blobs-format.md section 8. One that changes another is not deferred: it would put
+    /// at risk what is on disk.
+    pub(crate) fn commit(&self, commit: Commit) -> Result<Outcome> {
+        match commit.blobs {
+            Blobs::Staged(_) => self.commit_now(commit),
+            Blobs::Of { .. } => self.clone().with_durability(Durability::Full).commit_now(commit),
+        }
+    }
+
+    fn commit_now(&self, mut commit: Commit) -> Result<Outcome> {
         self.check_writable()?;
         let head = self.new_head(&commit)?;
         let manifest = self.seal(&mut commit, &head)?;
@@ -117,9 +126,13 @@ impl Store {
             Blobs::Staged(staged) => self.publish_blobs(staged)?,
             Blobs::Of { .. } => Vec::new(),
         };
-        let outcome = self.commit_manifest(&mut commit, seen, &head, manifest)?;
-        if matches!(outcome, Outcome::Published { .. }) {
-            self.sync_entries(&[Some(commit.key), commit.remove])?;
+        let (outcome, unsynced) = self.commit_manifest(&mut commit, seen, &head, manifest)?;
+        match unsynced {
+            Some(file) => self.owe(owed(commit, &head, file))?,
+            None if matches!(outcome, Outcome::Published { .. }) => {
+                self.sync_entries(&[Some(commit.key), commit.remove])?;
+            }
+            None => {}
         }
         Ok(outcome)
     }
@@ -136,7 +149,7 @@ impl Store {
     fn new_head(&self, commit: &Commit) -> Result<Head> {
         let blobs = commit.blobs.refs();
         check_limit("the number of blobs", blobs.len() as u64, u64::from(MAX_BLOBS))?;
-        Ok(Head::of_body(commit.key, EntryId(random_bits()), self.0.boot, commit.facts, blobs, &commit.body))
+        Ok(Head::of_body(commit.key, EntryId(random_bits()), self.inner.boot, commit.facts, blobs, &commit.body))
     }
 
     /// Puts the content of all new files on disk, beside one another: a disk that syncs several at once takes little
@@ -147,7 +160,10 @@ impl Store {
         if !staged.iter().any(Staged::is_new) {
             return write_manifest();
         }
-        let seal = |staged: Vec<Staged>| staged.into_par_iter().map(Staged::seal).collect::<Result<Vec<_>>>();
+        let durability = self.durability();
+        let seal = |staged: Vec<Staged>| {
+            staged.into_par_iter().map(|staged| staged.seal(durability)).collect::<Result<Vec<_>>>()
+        };
         let taken = std::mem::take(staged);
         let (sealed, manifest) = threads::spread(|| rayon::join(|| seal(taken), write_manifest));
         *staged = sealed?;
@@ -159,7 +175,7 @@ impl Store {
         bytes.extend_from_slice(&body.bytes);
         let mut file = self.private_dir()?.file()?;
         file.write(&bytes)?;
-        file.seal(Time::Now)
+        seal(file, Time::Now, self.durability())
     }
 
     /// Makes every blob visible, then, with no lock held, its name durable, also of those that others published: who
@@ -167,7 +183,7 @@ impl Store {
     ///
     /// Names in `blobs` change hands inside the gate only: a repair or quarantine that holds it whole can judge what a
     /// name leads to, and act on it, without anybody in between.
-    fn publish_blobs(&self, staged: &mut [Staged]) -> Result<Vec<FileId>> {
+    pub(super) fn publish_blobs(&self, staged: &mut [Staged]) -> Result<Vec<FileId>> {
         let gate = if staged.iter().any(Staged::is_new) { Some(self.enter_gate()?) } else { None };
         let entered = Instant::now();
         let mut open = staged.iter().filter(|staged| matches!(staged.held, Held::Open(_))).count();
@@ -177,7 +193,7 @@ impl Store {
             self.note_commit(entered);
         }
         let mut last = None;
-        for Staged { blob, .. } in staged {
+        for Staged { blob, .. } in staged.iter().filter(|_| !self.defers()) {
             let shard = blob.digest.shard();
             if last.replace(shard) != Some(shard) {
                 self.root().sync_dir(&layout::blob_shard(shard))?;
@@ -190,11 +206,11 @@ impl Store {
     /// if that would be one open file too many, the private one's is returned, and the commit takes the name for changed.
     fn publish_blob(&self, staged: &mut Staged, open: &mut usize) -> Result<FileId> {
         let rel = layout::blob(&staged.blob.digest);
-        if let Held::Private(file) = &staged.held {
+        if let Held::Private(file) = &mut staged.held {
             match file.link(&rel)? {
                 Linked::Both => {}
                 Linked::Moved(file) => staged.held = Held::Open(file),
-                Linked::Taken if !matches!(self.presence(&staged.blob)?, Presence::Good(_)) => file.replace(&rel)?,
+                Linked::Taken if self.replace_unfit(&staged.blob, file)? => {}
                 // Somebody else was faster. Its file is held instead of the private one.
                 Linked::Taken => {
                     if let Some(theirs) = self.stage_known(staged.blob, *open < MAX_HELD)? {
@@ -211,6 +227,18 @@ impl Store {
         }
     }
 
+    /// Inside the gate: puts a private file in the place of one that does not count as the blob; whether that was so. It is
+    /// looked at under the lock under which it would be certified: one that is on disk is never replaced by one that
+    /// may not be.
+    fn replace_unfit(&self, blob: &BlobRef, file: &mut SealedFile) -> Result<bool> {
+        let _lock = self.lock_shard(blob.digest.shard())?;
+        let unfit = !matches!(self.presence(blob)?, Presence::Good(_));
+        if unfit {
+            file.replace(&layout::blob(&blob.digest))?;
+        }
+        Ok(unfit)
+    }
+
     /// Goes into the gate as often as it takes to find every blob there.
     fn commit_manifest(
         &self,
@@ -218,7 +246,7 @@ impl Store {
         mut seen: Vec<FileId>,
         head: &Head,
         manifest: SealedFile,
-    ) -> Result<Outcome> {
+    ) -> Result<(Outcome, Option<Unsynced>)> {
         for _ in 0..MAX_ROUNDS {
             let gate = self.enter_gate()?;
             let entered = Instant::now();
@@ -231,7 +259,7 @@ impl Store {
             }
             drop(gate);
             self.note_commit(entered);
-            let Blobs::Staged(staged) = &mut commit.blobs else { return Ok(Outcome::Changed) };
+            let Blobs::Staged(staged) = &mut commit.blobs else { return Ok((Outcome::Changed, None)) };
             for index in missing {
                 let Held::Open(file) = &staged[index].held else { continue };
                 staged[index] = self.stage_again(staged[index].blob, file)?;
@@ -253,7 +281,7 @@ impl Store {
         match blobs {
             Blobs::Of { blobs, .. } => {
                 for (index, blob) in blobs.iter().enumerate() {
-                    if self.presence(blob)? == Presence::Absent {
+                    if matches!(self.presence(blob)?, Presence::Absent | Presence::Uncertain(_)) {
                         missing.push(index);
                     }
                 }
@@ -269,27 +297,39 @@ impl Store {
         Ok(missing)
     }
 
-    /// Inside the gate, where nobody can take a blob away: makes sure that one is there and its name on disk.
+    /// Inside the gate, where nobody can take a blob away: makes sure that one is there and its name on disk, or owed.
     fn secure_blob(&self, staged: &mut Staged, seen: FileId, _: &SharedGuard) -> Result<bool> {
         let rel = layout::blob(&staged.blob.digest);
-        match (self.presence(&staged.blob)?, &staged.held) {
-            (Presence::Good(id), _) if id == seen => return Ok(true),
+        match (self.presence(&staged.blob)?, &mut staged.held) {
+            // What was seen is what was published here, or counted as there before.
+            (Presence::Good(id) | Presence::Uncertain(id), _) if id == seen => return Ok(true),
             // Published by another since: present, but perhaps not yet durable.
             (Presence::Good(_), _) => {}
             (Presence::Absent, Held::Private(file)) => match file.link(&rel)? {
                 Linked::Moved(file) => staged.held = Held::Open(file),
-                // If it is taken now, then by another committer who published the same.
-                Linked::Both | Linked::Taken => {}
+                Linked::Both => {}
+                // Another committer has published the same meanwhile.
+                Linked::Taken => _ = self.replace_unfit(&staged.blob, file)?,
             },
-            (Presence::Suspect, Held::Private(file)) => file.replace(&rel)?,
+            (Presence::Suspect | Presence::Uncertain(_), Held::Private(file)) => {
+                self.replace_unfit(&staged.blob, file)?;
+            }
             (_, Held::Open(_) | Held::Written(_)) => return Ok(false),
         }
-        self.root().sync_dir(&rel.parent())?;
+        if !self.defers() {
+            self.root().sync_dir(&rel.parent())?;
+        }
         Ok(true)
     }
 
     /// Inside the gate, every blob there: makes the entry visible under its key's lock.
-    fn publish_entry(&self, commit: &Commit, manifest: SealedFile, _: &SharedGuard) -> Result<Outcome> {
+    fn publish_entry(
+        &self,
+        commit: &Commit,
+        manifest: SealedFile,
+        _: &SharedGuard,
+    ) -> Result<(Outcome, Option<Unsynced>)> {
+        const CHANGED: (Outcome, Option<Unsynced>) = (Outcome::Changed, None);
         let mut keys = vec![commit.key];
         keys.extend(commit.remove);
         if let Blobs::Of { entry, .. } = &commit.blobs {
@@ -299,25 +339,25 @@ impl Store {
         if let Blobs::Of { entry, id, .. } = &commit.blobs
             && self.entry_id(entry)? != Some(*id)
         {
-            return Ok(Outcome::Changed);
+            return Ok(CHANGED);
         }
         let replaced = match commit.expect {
             Condition::Anything => self.root().look(&layout::entry(&commit.key))?.is_some(),
             Condition::Absent => match Manifest::read_head(self, &commit.key)? {
                 // An entry that lacks a blob is a miss to whoever gets it, so it does not stand in the way.
-                Some(head) if self.is_whole(&head)? => return Ok(Outcome::Changed),
+                Some(head) if self.is_whole(&head)? => return Ok(CHANGED),
                 found => found.is_some(),
             },
-            Condition::Same(id) if self.entry_id(&commit.key)? != Some(id) => return Ok(Outcome::Changed),
+            Condition::Same(id) if self.entry_id(&commit.key)? != Some(id) => return Ok(CHANGED),
             Condition::Same(_) => true,
         };
-        manifest.rename_over(&layout::entry(&commit.key))?;
+        let unsynced = manifest.rename_over(&layout::entry(&commit.key))?;
         if let Some(key) = &commit.remove {
             // Power loss may keep the removal and lose the new name, unless that is on disk before.
             self.root().sync_dir(&layout::entry_shard(commit.key.shard()))?;
             self.root().unlink(&layout::entry(key), locks.proof())?;
         }
-        Ok(Outcome::Published { replaced })
+        Ok((Outcome::Published { replaced }, unsynced))
     }
 
     /// Whether every blob that a manifest names is there, whatever its content.
@@ -344,8 +384,25 @@ impl Store {
 
     fn note_commit(&self, entered: Instant) {
         let held = u64::try_from(entered.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        self.0.longest_commit.fetch_max(held, std::sync::atomic::Ordering::Relaxed);
+        self.inner.longest_commit.fetch_max(held, std::sync::atomic::Ordering::Relaxed);
     }
+}
+
+/// What a commit that did not sync has left to be done.
+fn owed(commit: Commit, head: &Head, file: Unsynced) -> Owed {
+    let blobs = match commit.blobs {
+        Blobs::Staged(staged) => staged.into_iter().filter_map(owed_blob).collect(),
+        Blobs::Of { .. } => Vec::new(),
+    };
+    let digests = head.blobs.iter().map(|blob| blob.digest);
+    let shards = digests.clone().map(|digest| digest.shard()).collect();
+    Owed { entry: OwedEntry { key: commit.key, file, blobs: digests.collect() }, blobs, shards }
+}
+
+fn owed_blob(Staged { blob, held }: Staged) -> Option<OwedBlob> {
+    let Held::Private(sealed) = held else { return None };
+    let file = sealed.unsynced(&layout::blob(&blob.digest))?;
+    Some(OwedBlob { blob, sealed, file })
 }
 
 fn check_limit(what: &'static str, size: u64, limit: u64) -> Result<()> {

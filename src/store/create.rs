@@ -85,7 +85,8 @@ fn make_locks(root: &Root) -> Result<()> {
 fn publish(root: &Root, rel: &Rel, bytes: &[u8]) -> Result<bool> {
     let mut file = PrivateDir::create(root)?.file()?;
     file.write(bytes)?;
-    Ok(matches!(file.seal(Time::Now)?.link(rel)?, Linked::Both | Linked::Moved(_)))
+    let mut sealed = file.seal(Time::Now)?;
+    Ok(matches!(sealed.link(rel)?, Linked::Both | Linked::Moved(_)))
 }
 
 /// Makes the reserve if it is missing. That there is no room for it is no error: it is made when there is.

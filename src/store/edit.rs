@@ -161,11 +161,11 @@ impl Store {
         }
     }
 
-    /// Reads an entry whose blobs are all there; `None` if there is no such entry.
+    /// Reads an entry whose blobs are all there, and sees to it that they are on disk; `None` if there is no such entry.
     fn read_whole(&self, key: &Key) -> Result<Option<Manifest>> {
         loop {
             let Some(manifest) = Manifest::read(self, key)? else { return Ok(None) };
-            if self.is_whole(&manifest.head)? {
+            if self.make_certain(&manifest.head.blobs)? && self.is_whole(&manifest.head)? {
                 return Ok(Some(manifest));
             }
             if self.entry_id(key)? == Some(manifest.head.id) {

@@ -43,20 +43,31 @@ impl<B> Manifest<B> {
     /// The same, its body parsed in a way of the caller's.
     pub(crate) fn read_by(parse: Parse<B>, store: &Store, key: &Key) -> Result<Option<Self>> {
         let rel = layout::entry(key);
-        let path = || store.root().full(&rel);
         let Some(file) = store.root().open_unseen(&rel)? else { return Ok(None) };
-        let (mut source, mut first) = (Positioned::new(&file), [0; FIRST_READ]);
-        let Start { head, rest, ended } = read_head(&mut source, &mut first, &rel, store, key)?;
-        let mut rest = Cow::Borrowed(rest);
-        // One byte more than there should be, so that what follows is found.
-        let missing = (head.body_len + 1).saturating_sub(rest.len() as u64);
-        if !ended {
-            source.take(missing).read_to_end(rest.to_mut()).at_made("read", path)?;
+        match read_whole(parse, &file, &rel, store, key) {
+            Ok((head, body)) => Ok(Some(Manifest { head, body, file })),
+            Err(error) => none_if_torn(error, &file, &rel, store),
         }
-        let checked = head.open_body(&rest).and_then(|body| parse(&body, &head));
-        let body = checked.map_err(|fault| fault.at(path()))?;
-        Ok(Some(Manifest { head, body, file }))
     }
+}
+
+fn read_whole<B>(parse: Parse<B>, file: &File, rel: &layout::Rel, store: &Store, key: &Key) -> Result<(Head, B)> {
+    let path = || store.root().full(rel);
+    let (mut source, mut first) = (Positioned::new(file), [0; FIRST_READ]);
+    let Start { head, rest, ended } = read_head(&mut source, &mut first, rel, store, key)?;
+    let mut rest = Cow::Borrowed(rest);
+    // One byte more than there should be, so that what follows is found.
+    let missing = (head.body_len + 1).saturating_sub(rest.len() as u64);
+    if !ended {
+        source.take(missing).read_to_end(rest.to_mut()).at_made("read", path)?;
+    }
+    let checked = head.open_body(&rest).and_then(|body| parse(&body, &head));
+    Ok((head, checked.map_err(|fault| fault.at(path()))?))
+}
+
+/// What power loss has left of an entry that was not on disk yet is no entry.
+fn none_if_torn<T>(error: Error, file: &File, rel: &layout::Rel, store: &Store) -> Result<Option<T>> {
+    if error.is_damage() && store.root().is_uncertified(file, rel)? { Ok(None) } else { Err(error) }
 }
 
 impl Manifest {
@@ -71,6 +82,12 @@ impl Manifest {
         Ok(Self::open_head(store, key)?.map(|(head, _)| head))
     }
 
+    /// Whether power loss has left something under the key that is no entry: one that was not on disk yet.
+    pub(crate) fn is_torn(store: &Store, key: &Key) -> Result<bool> {
+        let rel = layout::entry(key);
+        Ok(Self::read(store, key)?.is_none() && store.root().look(&rel)?.is_some())
+    }
+
     /// Reads and checks the head, and the time of last use.
     pub(crate) fn read_head_and_use(store: &Store, key: &Key) -> Result<Option<(Head, i64)>> {
         let Some((head, file)) = Self::open_head(store, key)? else { return Ok(None) };
@@ -82,8 +99,19 @@ impl Manifest {
     pub(crate) fn open_head(store: &Store, key: &Key) -> Result<Option<(Head, File)>> {
         let rel = layout::entry(key);
         let Some(file) = store.root().open_unseen(&rel)? else { return Ok(None) };
-        let Start { head, .. } = read_head(&mut Positioned::new(&file), &mut [0; FIRST_READ], &rel, store, key)?;
-        Ok(Some((head, file)))
+        let mut first = [0; FIRST_READ];
+        let read = read_head(&mut Positioned::new(&file), &mut first, &rel, store, key);
+        let read = read.map(|Start { head, .. }| head).and_then(|head| {
+            // Power loss may have left the head and no body: that is no entry, whoever looks.
+            if !store.vouches(&head.boot) && store.root().is_uncertified(&file, &rel)? {
+                read_whole(Body::parse, &file, &rel, store, key)?;
+            }
+            Ok(head)
+        });
+        match read {
+            Ok(head) => Ok(Some((head, file))),
+            Err(error) => none_if_torn(error, &file, &rel, store),
+        }
     }
 }
 

@@ -6,17 +6,21 @@
 use std::time::{Duration, Instant};
 
 use super::Store;
-use crate::disk::{ExclusiveGuard, SharedGuard};
+use crate::disk::{ExclusiveGuard, Root, SharedGuard};
 use crate::error::Result;
 use crate::key::Key;
 use crate::layout;
 
+/// Enters the gate as a committer.
+pub(super) fn enter(root: &Root, wait: Duration) -> Result<SharedGuard> {
+    let _turnstile = root.lock_shared(&layout::TURNSTILE, wait)?;
+    root.lock_shared(&layout::GATE, wait)
+}
+
 impl Store {
     /// Enters the gate as a committer.
     pub(crate) fn enter_gate(&self) -> Result<SharedGuard> {
-        let root = self.root();
-        let _turnstile = root.lock_shared(&layout::TURNSTILE, self.0.lock_wait)?;
-        root.lock_shared(&layout::GATE, self.0.lock_wait)
+        enter(self.root(), self.inner.lock_wait)
     }
 
     /// Takes the gate whole, or gives up after `wait` and lets committers pass again.
@@ -27,16 +31,17 @@ impl Store {
         root.lock_exclusive(&layout::GATE, wait.saturating_sub(start.elapsed()))
     }
 
+    /// Locks one shard, of keys and of blobs.
+    pub(super) fn lock_shard(&self, shard: u8) -> Result<ExclusiveGuard> {
+        self.root().lock_exclusive(&layout::key_lock(shard), self.inner.lock_wait)
+    }
+
     /// Locks the shards of some keys, in ascending order, each once.
     pub(crate) fn lock_keys(&self, keys: &[Key]) -> Result<KeyGuards> {
         let mut shards: Vec<u8> = keys.iter().map(Key::shard).collect();
         shards.sort_unstable();
         shards.dedup();
-        let locked: Result<_> = shards
-            .into_iter()
-            .map(|shard| self.root().lock_exclusive(&layout::key_lock(shard), self.0.lock_wait))
-            .collect();
-        locked.map(KeyGuards)
+        shards.into_iter().map(|shard| self.lock_shard(shard)).collect::<Result<_>>().map(KeyGuards)
     }
 }
 

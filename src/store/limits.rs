@@ -32,7 +32,7 @@ impl Store {
     /// [`Error`] if the settings cannot be read any more.
     pub fn limits(&self) -> Result<Limits> {
         // Locked for moments only: a fork in such a moment leaves the lock closed in the child.
-        let known = || self.0.limits.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = || self.inner.limits.lock().unwrap_or_else(PoisonError::into_inner);
         let Known { file, limits } = known().clone();
         // Replaced settings are another file, and the old one's inode is not given away while it is open here.
         if let Some(file) = file
@@ -63,13 +63,13 @@ impl Store {
     /// limit that settings cannot hold.
     pub fn set_limits(&self, change: impl FnOnce(&mut Limits)) -> Result<Limits> {
         self.check_writable()?;
-        let guard = self.root().lock_exclusive(&layout::COLLECTOR, self.0.lock_wait.min(LOCK_WAIT))?;
+        let guard = self.root().lock_exclusive(&layout::COLLECTOR, self.inner.lock_wait.min(LOCK_WAIT))?;
         let (_, mut settings) = self.read_settings()?;
         change(&mut settings.limits);
         check(&settings.limits)?;
         let mut file = PrivateDir::create(self.root())?.file()?;
         file.write(settings.encode().as_bytes())?;
-        file.seal(Time::Now)?.rename_over(&layout::SETTINGS)?;
+        drop(file.seal(Time::Now)?.rename_over(&layout::SETTINGS)?);
         self.root().sync_dir(&layout::ROOT)?;
         drop(guard);
         // The next put looks whether it is over the new ones.

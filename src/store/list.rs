@@ -73,14 +73,15 @@ impl Store {
         Manifest::read(self, &key)?.map(|manifest| manifest.into_info(self)).transpose()
     }
 
-    /// Whether an entry is there, readable, and every blob it needs as well. Does not check their content.
+    /// Whether an entry is there, readable, and every blob it needs as well. Does not check their content, but for
+    /// what power loss may have cut short.
     pub fn contains<'a>(&self, address: impl Into<crate::Address<'a>>) -> Result<bool> {
         let key = address.into().key()?;
         match Manifest::read_head(self, &key) {
             Ok(None) => Ok(false),
             Ok(Some(head)) => {
                 for blob in &head.blobs {
-                    if self.root().look(&layout::blob(&blob.digest))?.is_none_or(|stat| stat.len != blob.len) {
+                    if !self.is_there(blob, &head.boot)? {
                         return Ok(false);
                     }
                 }

@@ -4,8 +4,10 @@ mod blob;
 mod commit;
 mod counters;
 mod create;
+mod durability;
 mod edit;
 mod entry;
+mod flush;
 mod fork;
 mod gate;
 mod ledger;
@@ -17,7 +19,7 @@ mod stream;
 use std::fmt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use crate::disk::seam::Seam;
@@ -29,10 +31,13 @@ use crate::format::settings::{ArraySettings, MAX_SETTINGS_LEN, Settings};
 use crate::layout;
 use crate::mem::MapPolicy;
 
+use flush::Flusher;
+
 pub(crate) use blob::{MAX_HELD, OpenBlob, Staged, quarantine_name};
 pub(crate) use commit::{Blobs, Commit, Condition, Outcome};
 pub use commit::{Expect, PutReport};
 pub(crate) use create::make_reserve;
+pub use durability::Durability;
 pub use edit::Labels;
 pub use entry::{ArrayInfo, EntryInfo};
 pub(crate) use entry::{Manifest, Parse};
@@ -70,10 +75,13 @@ pub struct StoreOptions {
     mapping: MapPolicy,
     verify: VerifyOnRead,
     lock_wait: Duration,
+    durability: Option<Durability>,
     arrays: ArraySettings,
     shared: bool,
     group: Option<u32>,
     seam: Seam,
+    #[cfg(feature = "seam")]
+    flushes_by_itself: bool,
 }
 
 impl Default for StoreOptions {
@@ -83,10 +91,13 @@ impl Default for StoreOptions {
             mapping: MapPolicy::never(),
             verify: VerifyOnRead::Always,
             lock_wait: LOCK_WAIT,
+            durability: None,
             arrays: ArraySettings::default(),
             shared: false,
             group: None,
             seam: Seam::default(),
+            #[cfg(feature = "seam")]
+            flushes_by_itself: true,
         }
     }
 }
@@ -125,6 +136,14 @@ impl StoreOptions {
         self
     }
 
+    /// Whether a put returns once its entry is on disk or before. [`Durability::Full`] by default, but for caches:
+    /// those that are told nothing else defer.
+    #[must_use]
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = Some(durability);
+        self
+    }
+
     /// For a store that is created: arrays of at most `each` bytes lie inside the manifest, as long as they take no
     /// more than `total` bytes together. 64 KiB and 256 KiB by default, 32 MiB at most.
     #[must_use]
@@ -148,6 +167,15 @@ impl StoreOptions {
     #[must_use]
     pub fn seam(mut self, seam: Seam) -> Self {
         self.seam = seam;
+        self
+    }
+
+    /// For this crate's own tests: what is deferred is synced by [`Store::flush`] alone.
+    #[cfg(feature = "seam")]
+    #[doc(hidden)]
+    #[must_use]
+    pub fn flush_by_hand(mut self) -> Self {
+        self.flushes_by_itself = false;
         self
     }
 
@@ -178,7 +206,8 @@ impl StoreOptions {
         let settings = Settings::parse(settings).map_err(|fault| fault.at(root.full(&layout::SETTINGS)))?;
         let root = root.with_sharing(settings.access.shared);
         let refused_feature = settings.forbids_writing().map(str::to_owned);
-        Ok(Store(Arc::new(Inner {
+        let inner = Inner {
+            boot: disk::boot_id(&root),
             root,
             limits: Mutex::new(limits::Known::new(settings.limits)),
             settings,
@@ -187,10 +216,15 @@ impl StoreOptions {
             mapping: self.mapping,
             verify: self.verify,
             lock_wait: self.lock_wait,
-            boot: disk::boot_id(),
+            durability: self.durability,
             private: Mutex::new(None),
+            flusher: Mutex::new(None),
+            may_defer: OnceLock::new(),
+            #[cfg(feature = "seam")]
+            flushes_by_itself: self.flushes_by_itself,
             longest_commit: AtomicU64::new(0),
-        })))
+        };
+        Ok(Store { inner: Arc::new(inner), durability: self.durability.unwrap_or_default() })
     }
 
     /// Opens a store, making it first if the path does not exist or is an empty directory.
@@ -207,7 +241,10 @@ impl StoreOptions {
 /// Cheap to clone; clones share everything. May be used from many threads, and the directory from many processes,
 /// at the same time.
 #[derive(Clone)]
-pub struct Store(Arc<Inner>);
+pub struct Store {
+    inner: Arc<Inner>,
+    durability: Durability,
+}
 
 struct Inner {
     root: Root,
@@ -219,8 +256,16 @@ struct Inner {
     verify: VerifyOnRead,
     lock_wait: Duration,
     boot: [u8; 16],
+    /// What was asked for, if anything was.
+    durability: Option<Durability>,
     /// Made when first needed, so that a store that only reads writes nothing.
     private: Mutex<Option<Arc<PrivateDir>>>,
+    /// The same.
+    flusher: Mutex<Option<Arc<Flusher>>>,
+    /// Whether this file system lets syncs wait, once that was looked at.
+    may_defer: OnceLock<bool>,
+    #[cfg(feature = "seam")]
+    flushes_by_itself: bool,
     /// Nanoseconds this handle has kept the gate at most.
     longest_commit: AtomicU64,
 }
@@ -243,7 +288,7 @@ impl Store {
 
     /// The store's directory.
     pub fn path(&self) -> &Path {
-        self.0.root.path()
+        self.inner.root.path()
     }
 
     /// The version of the format the store is in.
@@ -253,39 +298,45 @@ impl Store {
 
     /// Whether members of the directory's group may use the store.
     pub fn is_shared(&self) -> bool {
-        self.0.settings.access.shared
+        self.inner.settings.access.shared
     }
 
     /// Whether this handle was opened for reading alone.
     pub fn is_read_only(&self) -> bool {
-        self.0.read_only || self.0.refused_feature.is_some()
+        self.inner.read_only || self.inner.refused_feature.is_some()
+    }
+
+    /// What tells this boot of this machine, and this mounting of the file system, from others: as long as it is the
+    /// same, nothing that was put is lost, on disk or not. Zeros where the system does not tell.
+    pub fn boot(&self) -> [u8; 16] {
+        self.inner.boot
     }
 
     /// Whether two handles are clones of one another.
     pub(crate) fn is_clone_of(&self, other: &Store) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+        Arc::ptr_eq(&self.inner, &other.inner)
     }
 
     pub(crate) fn root(&self) -> &Root {
-        &self.0.root
+        &self.inner.root
     }
 
     pub(crate) fn arrays(&self) -> &ArraySettings {
-        &self.0.settings.arrays
+        &self.inner.settings.arrays
     }
 
     pub(crate) fn mapping(&self) -> MapPolicy {
-        self.0.mapping
+        self.inner.mapping
     }
 
     pub(crate) fn verify_on_read(&self) -> VerifyOnRead {
-        self.0.verify
+        self.inner.verify
     }
 
     pub(crate) fn check_writable(&self) -> Result<()> {
-        let what = match &self.0.refused_feature {
+        let what = match &self.inner.refused_feature {
             Some(feature) => format!("writing with feature {feature:?}"),
-            None if self.0.read_only => "writing through a handle that was opened read-only".into(),
+            None if self.inner.read_only => "writing through a handle that was opened read-only".into(),
             None => return Ok(()),
         };
         Err(Error::Unsupported { path: self.path().to_owned(), what })
@@ -295,19 +346,19 @@ impl Store {
     pub(crate) fn private_dir(&self) -> Result<Arc<PrivateDir>> {
         self.check_writable()?;
         // Locked for moments only: a fork in such a moment leaves the lock closed in the child.
-        let slot = || self.0.private.lock().unwrap_or_else(PoisonError::into_inner);
+        let slot = || self.inner.private.lock().unwrap_or_else(PoisonError::into_inner);
         let ours = |slot: &Option<Arc<PrivateDir>>| slot.as_ref().filter(|dir| dir.is_ours()).cloned();
         if let Some(dir) = ours(&slot()) {
             return Ok(dir);
         }
-        let made = PrivateDir::create(&self.0.root)?;
+        let made = PrivateDir::create(&self.inner.root)?;
         let mut slot = slot();
         Ok(ours(&slot).unwrap_or_else(|| Arc::clone(slot.insert(made))))
     }
 
     /// The longest time for which a put through this handle has kept collectors waiting.
     pub fn longest_commit(&self) -> Duration {
-        Duration::from_nanos(self.0.longest_commit.load(Ordering::Relaxed))
+        Duration::from_nanos(self.inner.longest_commit.load(Ordering::Relaxed))
     }
 }
 

@@ -58,7 +58,7 @@ impl StoredArray {
             return self.load().map(PrivateBytes::of_heap);
         };
         let len = map.bytes().len();
-        let bytes = match self.store.open_published(blob)? {
+        let bytes = match self.store.open_certain(blob, &self.boot)? {
             Some(file) if len > 0 => {
                 PrivateBytes::of_file(&file, len, self.store.mapping()).at("map", self.path(blob))?
             }
@@ -85,14 +85,15 @@ impl StoredArray {
 
 impl Store {
     /// A blob by its name, as an array of bytes; `None` if it is missing. Nothing keeps it from being collected but an
-    /// entry that names it; what is open stays readable.
+    /// entry that names it; what is open stays readable. `boot`: what [`boot`](Self::boot) was where the blob was seen
+    /// to be there; if it is not that of this handle, a blob that was not on disk then is read and hashed first.
     ///
     /// # Errors
     /// [`Error::Corrupt`] if it has another length, or is damaged as far as that shows when it is opened.
-    pub fn blob(&self, digest: &Digest, len: u64) -> Result<Option<StoredArray>> {
+    pub fn blob(&self, digest: &Digest, len: u64, boot: [u8; 16]) -> Result<Option<StoredArray>> {
         let blob = BlobRef { digest: *digest, len };
         let record = ArrayRecord { dtype: DType::UInt8, shape: vec![len], order: Order::C, data: Data::Blob(0) };
-        Ok(self.open_claimed(&blob)?.map(|open| StoredArray::blob_of(self, &record, blob, open)))
+        Ok(self.open_claimed(&blob, &boot)?.map(|open| StoredArray::blob_of(self, &record, blob, open, boot)))
     }
 }
 

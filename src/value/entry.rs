@@ -123,7 +123,7 @@ impl Store {
         let mut blobs = Vec::with_capacity(head.blobs.len());
         let mut owners = Vec::with_capacity(head.blobs.len());
         for blob in &head.blobs {
-            let Some((open, owner)) = self.open_blob(blob)? else { return Ok(None) };
+            let Some((open, owner)) = self.open_blob(blob, &head.boot)? else { return Ok(None) };
             blobs.push((*blob, open));
             owners.push(owner);
         }
@@ -131,7 +131,7 @@ impl Store {
             Data::Inline(Inline(bytes)) => StoredArray::inline(self, record, bytes),
             Data::Blob(at) => {
                 let (blob, open) = &blobs[*at as usize];
-                StoredArray::blob_of(self, record, *blob, open.clone())
+                StoredArray::blob_of(self, record, *blob, open.clone(), head.boot)
             }
         });
         Ok(Some(Opened { arrays: arrays.collect(), owners }))

@@ -138,12 +138,12 @@ fn seal_mapped(store: &Store, dtype: DType, shape: &[u64], memory: &RawMemory, f
         return Ok(sealed);
     }
     let mut bytes = checked_elements(dtype, Positioned::new(file.file()));
-    let staged = store.stage_reader(&mut bytes, Some(len))?.seal()?;
+    let staged = store.stage_reader(&mut bytes, Some(len))?.seal(store.durability())?;
     memory.detach(&staged.open()?, store.mapping()).at("map", tmp())?;
     Sealed::of_staged(store, dtype, shape, staged)
 }
 
-/// An array that was produced through a pointer: complete, on disk, from [`RawArray::seal`]. It becomes part of an entry by
+/// An array that was produced through a pointer: complete, from [`RawArray::seal`]. It becomes part of an entry by
 /// [`Writer::sealed_raw`] or [`put`](Self::put); dropping it leaves nothing.
 #[derive(Debug)]
 pub struct SealedRaw {

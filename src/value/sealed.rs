@@ -47,12 +47,12 @@ impl Sealed {
         Self::of_staged(store, dtype, shape, staged)
     }
 
-    /// Seals a blob: its content is on disk after.
+    /// Seals a blob: its content is on disk after, or owed where syncs may wait.
     pub(super) fn of_staged(store: &Store, dtype: DType, shape: &[u64], staged: Staged) -> Result<Self> {
-        let staged = staged.seal()?;
+        let staged = staged.seal(store.durability())?;
         let open = store.open_bytes(staged.blob.len, staged.open()?)?;
         let record = record(dtype, shape, Data::Blob(0));
-        let array = StoredArray::blob_of(store, &record, staged.blob, open);
+        let array = StoredArray::blob_of(store, &record, staged.blob, open, store.boot());
         Ok(Sealed { store: store.clone(), array, staged: Some(staged) })
     }
 
@@ -74,7 +74,7 @@ fn record(dtype: DType, shape: &[u64], data: Data) -> ArrayRecord {
     ArrayRecord { dtype, shape: shape.to_vec(), order: Order::C, data }
 }
 
-/// An array that is complete and on disk, from [`WritableArray::seal`](crate::WritableArray::seal) or
+/// An array that is complete, from [`WritableArray::seal`](crate::WritableArray::seal) or
 /// [`GrowingArray::finish`](crate::GrowingArray::finish). It becomes part of an entry by [`Writer::sealed`] or
 /// [`put`](Self::put); dropping it leaves nothing.
 pub struct SealedArray<A: Element, D: Dimension> {
@@ -88,7 +88,7 @@ impl<A: Element, D: Dimension> SealedArray<A, D> {
         Ok(Self::new(Sealed::of_bytes(store, A::DTYPE, shape, bytes, file)?))
     }
 
-    /// Seals a blob: its content is on disk after.
+    /// Seals a blob: its content is on disk after, or owed where syncs may wait.
     pub(super) fn of_staged(store: &Store, shape: &[u64], staged: Staged) -> Result<Self> {
         Ok(Self::new(Sealed::of_staged(store, A::DTYPE, shape, staged)?))
     }

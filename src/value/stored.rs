@@ -27,6 +27,8 @@ pub struct StoredArray {
     shape: Vec<u64>,
     order: Order,
     pub(super) source: Source,
+    /// What the entry says that names it: which boot it was made in.
+    pub(super) boot: [u8; 16],
 }
 
 #[derive(Clone, Debug)]
@@ -37,16 +39,16 @@ pub(super) enum Source {
 
 impl StoredArray {
     pub(super) fn inline(store: &Store, record: &ArrayRecord, bytes: &[u8]) -> Self {
-        Self::new(store, record, Source::Inline(bytes.into()))
+        Self::new(store, record, Source::Inline(bytes.into()), store.boot())
     }
 
-    pub(super) fn blob_of(store: &Store, record: &ArrayRecord, blob: BlobRef, open: OpenBlob) -> Self {
-        Self::new(store, record, Source::Blob(blob, open))
+    pub(super) fn blob_of(store: &Store, record: &ArrayRecord, blob: BlobRef, open: OpenBlob, boot: [u8; 16]) -> Self {
+        Self::new(store, record, Source::Blob(blob, open), boot)
     }
 
-    fn new(store: &Store, record: &ArrayRecord, source: Source) -> Self {
+    fn new(store: &Store, record: &ArrayRecord, source: Source, boot: [u8; 16]) -> Self {
         let (dtype, shape, order) = (record.dtype, record.shape.clone(), record.order);
-        StoredArray { store: store.clone(), dtype, shape, order, source }
+        StoredArray { store: store.clone(), dtype, shape, order, source, boot }
     }
 
     pub(super) fn is_mapped(&self) -> bool {

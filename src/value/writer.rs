@@ -20,7 +20,9 @@ use crate::format::tag::outline;
 use crate::format::tree::{ArrayIndex, Tree, for_each_tagged};
 use crate::key::Address;
 use crate::mem;
-use crate::store::{Blobs, Commit, Condition, Expect, Labels, MAX_HELD, Outcome, PutReport, Staged, Store, hash};
+use crate::store::{
+    Blobs, Commit, Condition, Durability, Expect, Labels, MAX_HELD, Outcome, PutReport, Staged, Store, hash,
+};
 
 /// A source that can be read twice: hashed first, and written only if its bytes are not in the store.
 pub trait ReadSeek: Read + Seek {}
@@ -410,8 +412,8 @@ impl Writer {
         if let Some(&place) = self.places.get(&staged.blob.digest) {
             return Ok(place);
         }
-        // A file that is not sealed is open, and a process may have only so many.
-        let staged = if self.may_hold() { staged } else { staged.seal()? };
+        // A file that is not synced is open, and a process may have only so many.
+        let staged = if self.may_hold() { staged } else { staged.seal(Durability::Full)? };
         self.blob_bytes += staged.blob.len;
         self.check_limit(self.blob_bytes)?;
         self.places.insert(staged.blob.digest, self.staged.len());
@@ -429,7 +431,7 @@ impl Writer {
     }
 
     /// Publishes the entry, replacing one that is there: readers see the old value or the new one. When this returns
-    /// the entry is on disk.
+    /// the entry is on disk, unless the handle [defers](Durability::Deferred).
     ///
     /// # Errors
     /// [`Error::Invalid`] for a name or a value that cannot be, [`Error::Io`] if the disk is full or fails,

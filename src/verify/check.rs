@@ -8,7 +8,8 @@ use rayon::prelude::*;
 
 use super::{Problem, ProblemKind, VerifyEvent, VerifyReport};
 use crate::digest::Digest;
-use crate::error::{Error, Result};
+use crate::disk::Seal;
+use crate::error::{Error, Result, chain};
 use crate::format::head::{BlobRef, EntryId};
 use crate::key::Key;
 use crate::layout::{self, Rel};
@@ -212,7 +213,7 @@ impl Check<'_> {
         let found = self.store.hash_file(blob, &file)?;
         Ok(if found.digest != blob.digest {
             Verdict::Damaged(file, format!("its digest is {}, of {} bytes", found.digest, found.len))
-        } else if !stat.as_published {
+        } else if matches!(stat.seal, Seal::Unsettled | Seal::Broken) {
             Verdict::Suspect(file, "mode 0444 and the time 1980-01-01 00:00 UTC are expected".into())
         } else {
             Verdict::Sound
@@ -255,7 +256,7 @@ impl Check<'_> {
         let rel = layout::entry(key);
         loop {
             let manifest = match Manifest::read(self.store, key) {
-                Ok(None) => return Ok(()),
+                Ok(None) => return self.torn_entry(key, &rel),
                 Ok(Some(manifest)) => manifest,
                 Err(error) => return self.bad_entry(key, &rel, &error),
             };
@@ -312,6 +313,13 @@ impl Check<'_> {
         }
     }
 
+    fn torn_entry(&self, key: &Key, rel: &Rel) -> Result<()> {
+        if Manifest::is_torn(self.store, key)? {
+            self.problem(ProblemKind::TornEntry, rel, "power was lost before it was on disk", Vec::new());
+        }
+        Ok(())
+    }
+
     fn bad_entry(&self, key: &Key, rel: &Rel, error: &Error) -> Result<()> {
         self.with(|findings| findings.report.entries += 1);
         if matches!(error, Error::Unsupported { .. }) {
@@ -348,9 +356,4 @@ fn fault(error: &Error) -> String {
         Error::Malformed { field, reason, .. } => format!("{field}: {reason}"),
         other => chain(other),
     }
-}
-
-/// An error with its causes, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -50,6 +50,8 @@ pub enum ProblemKind {
     SuspectBlob,
     /// A manifest that no writer made, or that was changed.
     DamagedEntry,
+    /// What power loss has left of an entry that was not on disk yet. It counts as absent; the next collector removes it.
+    TornEntry,
     /// A manifest of a later version. Repair leaves it alone.
     UnknownEntry,
     /// A file that does not belong where it lies. Repair leaves it alone.
@@ -66,6 +68,7 @@ impl ProblemKind {
             ProblemKind::MissingBlob => "missing blob",
             ProblemKind::SuspectBlob => "suspect blob",
             ProblemKind::DamagedEntry => "damaged entry",
+            ProblemKind::TornEntry => "torn entry",
             ProblemKind::UnknownEntry => "unknown entry",
             ProblemKind::Stray => "stray",
             ProblemKind::BadLayout => "bad layout",

@@ -68,7 +68,7 @@ impl Repairer<'_> {
     fn certify(&mut self, blob: &JudgedBlob) -> Result<()> {
         let rel = layout::blob(&blob.digest);
         let repair = self.announce(&rel, "its content is right: set mode and time");
-        self.store.root().clear_suspicion(&blob.file, &rel)?;
+        self.store.root().certify_found(&blob.file, &rel)?;
         self.findings.report.repaired.push(repair);
         Ok(())
     }

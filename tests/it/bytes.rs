@@ -145,15 +145,15 @@ fn a_blob_is_found_by_its_name() {
     let dir = Dir::new();
     let digest = put(&dir.blobs_only(), "x", 1);
     for store in [dir.store(), dir.mapped()] {
-        let blob = store.blob(&digest, LEN as u64).unwrap().unwrap();
+        let blob = store.blob(&digest, LEN as u64, store.boot()).unwrap().unwrap();
         assert_eq!((blob.dtype(), blob.shape(), blob.digest()), (DType::UInt8, &[LEN as u64][..], digest));
         assert_eq!(*blob.map_bytes().unwrap(), noise(LEN, 1));
-        assert!(store.blob(&Digest::of(b"none"), 4).unwrap().is_none());
-        assert_error!(store.blob(&digest, LEN as u64 - 1), Error::Corrupt { digest: Some(named), .. } if *named == digest);
+        assert!(store.blob(&Digest::of(b"none"), 4, store.boot()).unwrap().is_none());
+        assert_error!(store.blob(&digest, LEN as u64 - 1, store.boot()), Error::Corrupt { digest: Some(named), .. } if *named == digest);
         assert!(dir.leftovers().is_empty() && dir.blob(&digest).exists(), "who asked may have been wrong");
     }
     edit(&dir.blob(&digest), |bytes| bytes[0] ^= 1);
-    assert_error!(dir.store().blob(&digest, LEN as u64), Error::Corrupt { .. });
+    assert_error!(dir.store().blob(&digest, LEN as u64, [0; 16]), Error::Corrupt { .. });
 }
 
 /// The bytes are damaged, so that hashing them would show.

@@ -322,6 +322,7 @@ impl<'a> Twin<'a> {
             assert!(found.is_none() || fresh.contains(&key).unwrap());
         }
         assert_eq!(fresh.entries().count(), self.values.len());
+        self.cache.store().flush().unwrap();
         assert_eq!((self.dir.leftovers().len(), files_in(&self.dir.inside("flights")).len()), (self.quarantined(), 0));
     }
 

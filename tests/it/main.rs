@@ -21,6 +21,7 @@ mod cached; // the attribute: what is in the key, and what is not
 mod cli; // the program itself, run as a user runs it
 mod compressed; // manifests in zstd: read back, damaged, bombs
 mod damage; // every byte flipped, every file cut at every length
+mod deferred; // visible at once, on disk behind, and known to be
 mod encoder; // keys of values that serde does not see are those of the same values that it does
 mod entries; // put, get, remove, rename, copy, list, labels; no half changes, none lost
 mod evict; // limits hold, and what goes is what the policy says

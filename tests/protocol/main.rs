@@ -10,6 +10,8 @@ mod bench;
 mod crash;
 /// Culls beside whatever changes what they have chosen, interleaved likewise.
 mod cull;
+/// Power loss while syncs are owed, and what is left on the next boot.
+mod deferred;
 /// Every interleaving of a few operations, within a bound on preemptions.
 mod interleave;
 /// Power loss, by what a trace says is surely and possibly on disk.

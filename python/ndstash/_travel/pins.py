@@ -21,17 +21,18 @@ GRACE: Final = 600.0
 """Seconds for which something is kept after nobody here uses it any more: the time to open what was sent last."""
 
 
-def hold(buffer: Buffer) -> bool:
-    """Keeps the blob of a buffer until the buffer is gone, and GRACE longer, or this process ends; whether it can."""
+def hold(buffer: Buffer) -> bytes | None:
+    """Keeps the blob of a buffer until the buffer is gone, and GRACE longer, or this process ends. Returns the boot in which
+    it was seen to be there; None if it cannot."""
     if buffer.store is None or buffer.digest is None:
-        return False
+        return None
     try:
         pins = _pins_of(buffer.store)
         if pins is not None:
             pins.hold(buffer, buffer.digest)
     except Error:
-        return False
-    return pins is not None
+        return None
+    return None if pins is None else pins.boot
 
 
 @final
@@ -56,7 +57,9 @@ class _Pins:
     """What travels out of this process from one store."""
 
     def __init__(self, path: str) -> None:
-        self._store = Store.open(path, create=False)
+        # What travels was often put a moment ago: to wait for the disk would write it again.
+        self._store = Store.open(path, create=False, durability="deferred")
+        self.boot: Final = self._store.boot
         self._lock = threading.Lock()
         self._held: dict[str, _Held] = {}
         self._slot, self._flight = _claim(self._store)
@@ -72,7 +75,7 @@ class _Pins:
             self._held = {name: one for name, one in self._held.items() if not one.has_arrived(now)}
             self._publish(buffer)
             # A map of our own: ours must not keep alive what tells us that the others are gone.
-            own = self._store.buffer(digest, buffer.nbytes, "r")
+            own = self._store.buffer(digest, buffer.nbytes, "r", self.boot)
             self._held[digest] = _Held(buffer if own is None else own, buffer)
 
     def _publish(self, newcomer: Buffer) -> None:

@@ -25,10 +25,11 @@ def reference(array: NDArray[Any]) -> Reduced | None:
     if array.nbytes < WORTH or array.dtype.hasobject:
         return None
     buffer = buffer_of(array)
-    if buffer is None or buffer.digest is None or not pins.hold(buffer):
+    boot = pins.hold(buffer) if buffer is not None and buffer.digest is not None else None
+    if buffer is None or boot is None:
         return None
     offset = address_of(array) - address_of(np.frombuffer(memoryview(buffer), np.uint8))
-    where = buffer.store, buffer.digest, buffer.nbytes
+    where = buffer.store, buffer.digest, buffer.nbytes, boot
     return arrive, (*where, array.dtype, array.shape, array.strides, offset)
 
 
@@ -36,13 +37,14 @@ def arrive(
     path: str,
     digest: str,
     nbytes: int,
+    boot: bytes,
     dtype: np.dtype[Any],
     shape: tuple[int, ...],
     strides: tuple[int, ...],
     offset: int,
 ) -> NDArray[Any]:
     """The array that a reference means, mapped read-only. Raises Error if it is not there any more."""
-    buffer = Store.open(path, create=False).buffer(digest, nbytes, "r")
+    buffer = Store.open(path, create=False).buffer(digest, nbytes, "r", boot)
     if buffer is None:
         raise Error(
             f"an array was sent as a reference to blob {digest} of {path}, and the blob was collected before it was opened here:"

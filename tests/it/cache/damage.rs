@@ -14,6 +14,8 @@ fn only_blob(dir: &Dir) -> PathBuf {
 }
 
 fn only_entry(dir: &Dir, cache: &Cache) -> PathBuf {
+    // What is not on disk yet and damaged is no entry; see `deferred`.
+    cache.store().flush().unwrap();
     let mut entries = cache.entries();
     let entry = entries.next().unwrap().unwrap();
     assert!(entries.next().is_none());

@@ -106,6 +106,7 @@ fn what_cannot_be_used_is_counted_and_told_once() {
     let cache = cache(&dir);
     let key = key(&cache, 1);
     put(&cache, &key, 7, None);
+    cache.store().flush().unwrap();
     rot(&dir.entry(key.key()), |bytes| bytes[100] ^= 1);
     let ((), told) = warnings(|| {
         assert!(matches!(cache.look(&key, HOUR), Lookup::Unusable));
