@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io;
-use std::sync::OnceLock;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use fs2::FileExt;
@@ -10,7 +10,7 @@ use rustix::fs::{Mode, OFlags};
 
 use super::inherited::LockFile;
 use super::seam::{Flow, Step, Verb};
-use super::{Root, open};
+use super::{FileId, Root, Stat, open};
 use crate::error::{At, Error, Result};
 use crate::layout::Rel;
 
@@ -19,6 +19,9 @@ const PAUSE: (Duration, Duration) = (Duration::from_micros(20), Duration::from_m
 
 /// How long a lock that is held for a few system calls is waited for.
 const SHORT_WAIT: Duration = Duration::from_millis(500);
+
+/// How many lock files a store keeps open for the next time.
+const MAX_IDLE: usize = 16;
 
 /// How often who waits for a lock asks whether to give up.
 const ASK: Duration = Duration::from_millis(50);
@@ -64,36 +67,96 @@ pub(crate) struct SharedGuard(#[expect(dead_code, reason = "held, not read")] He
 pub(crate) struct ExclusiveGuard(#[expect(dead_code, reason = "held, not read")] Held);
 
 #[derive(Debug)]
-struct Held {
-    root: Root,
-    rel: Rel,
-    file: LockFile,
-    process: u32,
-}
+struct Held(Taken);
 
 impl Drop for Held {
-    /// Unlocks explicitly, because a forked child may still have the file open; and only in the process that
-    /// locked, because the child's unlock would take the lock from its parent.
     fn drop(&mut self) {
-        if self.process != std::process::id() {
+        let Taken { root, rel, .. } = &self.0;
+        let (root, rel) = (root.clone(), rel.clone());
+        if !self.0.is_ours() {
             return;
         }
-        let step = Step { verb: Verb::Unlock, path: self.rel.as_str(), from: None, file: Some(self.file.file()) };
-        // An unlock that fails or is stopped by a test still ends with the descriptor.
-        drop(self.root.run(&step, || FileExt::unlock(self.file.file())));
+        let file = self.0.lock.as_ref().map(LockFile::file);
+        let step = Step { verb: Verb::Unlock, path: rel.as_str(), from: None, file };
+        // An unlock that is stopped by a test still ends with the descriptor.
+        if root.0.seam.before(&step).is_ok_and(|flow| flow != Flow::Skip) {
+            self.0.release();
+        }
     }
 }
 
-/// Unlocks a file that is its own lock.
-pub(super) struct Unlock {
-    file: File,
+/// A lock file that is open and locked.
+#[derive(Debug)]
+struct Taken {
+    root: Root,
+    rel: Rel,
+    lock: Option<LockFile>,
+    id: FileId,
     process: u32,
 }
 
-impl Drop for Unlock {
+impl Taken {
+    fn is_ours(&self) -> bool {
+        self.process == std::process::id()
+    }
+
+    /// Unlocks explicitly, because a forked child may still have the file open; and only in the process that
+    /// locked, because the child's unlock would take the lock from its parent. An unlock that fails ends with the
+    /// descriptor.
+    fn release(&mut self) {
+        let Some(lock) = self.lock.take() else { return };
+        if self.is_ours() && FileExt::unlock(lock.file()).is_ok() {
+            self.root.0.idle.give(Opened { rel: self.rel.clone(), lock, id: self.id, process: self.process });
+        }
+    }
+}
+
+/// A file that is its own lock, locked. Released when dropped.
+pub(super) struct OwnLock(Taken);
+
+impl OwnLock {
+    pub(super) fn file(&self) -> &File {
+        self.0.lock.as_ref().expect("it is released only when it is dropped").file()
+    }
+}
+
+impl Drop for OwnLock {
     fn drop(&mut self) {
-        if self.process == std::process::id() {
-            drop(FileExt::unlock(&self.file));
+        self.0.release();
+    }
+}
+
+/// A lock file that is open, and not locked.
+#[derive(Debug)]
+struct Opened {
+    rel: Rel,
+    lock: LockFile,
+    id: FileId,
+    process: u32,
+}
+
+/// Lock files that are open and that nobody holds. Who wants such a lock next need not open the file; each is had by one at
+/// a time, for whoever has the same open file has the same lock.
+#[derive(Debug, Default)]
+pub(super) struct Idle(Mutex<Vec<Opened>>);
+
+impl Idle {
+    fn all(&self) -> MutexGuard<'_, Vec<Opened>> {
+        // Locked for moments only: a fork in such a moment leaves the lock closed in the child.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self, rel: &Rel) -> Option<Opened> {
+        let mut all = self.all();
+        let at = all.iter().position(|idle| idle.rel == *rel)?;
+        // A forked child has its parent's, and would share the parent's locks.
+        Some(all.swap_remove(at)).filter(|idle| idle.process == std::process::id())
+    }
+
+    fn give(&self, idle: Opened) {
+        let mut all = self.all();
+        if all.len() < MAX_IDLE {
+            all.push(idle);
         }
     }
 }
@@ -133,55 +196,71 @@ impl Root {
 
     fn try_lock(&self, rel: &Rel, mode: LockMode) -> Result<Option<Held>> {
         loop {
-            let path = self.full(rel);
-            let lock = LockFile::new(self.open_lock_file(rel).at("open lock", &path)?);
-            let file = lock.file();
+            let path = || self.full(rel);
+            let opened = self.open_lock(rel).at_made("open lock", path)?;
+            let file = opened.lock.file();
             let step = Step { verb: mode.verb(), path: rel.as_str(), from: None, file: Some(file) };
-            let locked = match self.0.seam.before(&step).at("lock", &path)? {
+            let locked = match self.0.seam.before(&step).at_made("lock", path)? {
                 Flow::Skip => true,
-                Flow::Go | Flow::Half => try_flock(file, mode).at("lock", &path)?,
+                Flow::Go | Flow::Half => try_flock(file, mode).at_made("lock", path)?,
             };
             if !locked {
+                self.0.idle.give(opened);
                 return Ok(None);
             }
-            let held = Held { root: self.clone(), rel: rel.clone(), file: lock, process: std::process::id() };
-            // Somebody may have unlinked the file between the opening and the locking: a lock on a file without
-            // a name excludes nobody.
-            let named = super::absent(self.stat(rel)).at("look at", &path)?.flatten().map(|stat| stat.id);
-            if named == Some(self.look_at(held.file.file(), rel)?.id) {
-                return Ok(Some(held));
+            if let Some(taken) = self.taken(opened).at_made("look at", path)? {
+                return Ok(Some(Held(taken)));
             }
         }
+    }
+
+    fn open_lock(&self, rel: &Rel) -> io::Result<Opened> {
+        if let Some(idle) = self.0.idle.take(rel) {
+            return Ok(idle);
+        }
+        let (file, stat) = self.open_lock_file(rel)?;
+        let id = Stat::new(&stat).ok_or_else(|| io::Error::other("not a regular file"))?.id;
+        Ok(Opened { rel: rel.clone(), lock: LockFile::new(file), id, process: std::process::id() })
+    }
+
+    /// What was locked, if the path still names it. Somebody may have unlinked the file between the opening and the
+    /// locking: a lock on a file without a name excludes nobody.
+    fn taken(&self, opened: Opened) -> io::Result<Option<Taken>> {
+        let Opened { rel, lock, id, process } = opened;
+        let named = super::absent(self.stat(&rel))?.flatten().map(|stat| stat.id);
+        Ok((named == Some(id)).then(|| Taken { root: self.clone(), rel, lock: Some(lock), id, process }))
     }
 
     /// Opens a file that is its own lock, and takes it. It is held for a few system calls only, so a wait that does not
     /// end soon means that its holder was stopped.
-    pub(super) fn lock_file_itself(&self, rel: &Rel) -> io::Result<(File, Unlock)> {
+    pub(super) fn lock_file_itself(&self, rel: &Rel) -> io::Result<OwnLock> {
         let start = Instant::now();
         loop {
-            let file = self.open_lock_file(rel)?;
-            if try_flock(&file, LockMode::Exclusive)? {
-                let lock = Unlock { file: file.try_clone()?, process: std::process::id() };
-                return Ok((file, lock));
+            let opened = self.open_lock(rel)?;
+            if !try_flock(opened.lock.file(), LockMode::Exclusive)? {
+                self.0.idle.give(opened);
+                if start.elapsed() >= SHORT_WAIT {
+                    return Err(io::Error::new(io::ErrorKind::TimedOut, "its lock was not obtained"));
+                }
+                std::thread::sleep(PAUSE.0);
+            } else if let Some(taken) = self.taken(opened)? {
+                return Ok(OwnLock(taken));
             }
-            if start.elapsed() >= SHORT_WAIT {
-                return Err(io::Error::new(io::ErrorKind::TimedOut, "its lock was not obtained"));
-            }
-            std::thread::sleep(PAUSE.0);
         }
     }
 
-    fn open_lock_file(&self, rel: &Rel) -> io::Result<File> {
-        match open::regular(&self.0.fd, rel.as_str(), OFlags::RDWR, Mode::empty()) {
+    fn open_lock_file(&self, rel: &Rel) -> io::Result<(File, rustix::fs::Stat)> {
+        match open::regular_and_stat(&self.0.fd, rel.as_str(), OFlags::RDWR, Mode::empty()) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             opened => return opened,
         }
-        let file = open::regular(&self.0.fd, rel.as_str(), OFlags::RDWR | OFlags::CREATE, self.lock_mode())?;
+        let flags = OFlags::RDWR | OFlags::CREATE;
+        let (file, stat) = open::regular_and_stat(&self.0.fd, rel.as_str(), flags, self.lock_mode())?;
         // The umask may have taken bits of the mode that the group needs; only its owner can give them.
-        if file.metadata()?.len() == 0 && rustix::fs::fchmod(&file, self.lock_mode()).is_ok() {
+        if stat.st_size == 0 && rustix::fs::fchmod(&file, self.lock_mode()).is_ok() {
             self.give(&file)?;
         }
-        Ok(file)
+        Ok((file, stat))
     }
 }
 

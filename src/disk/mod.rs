@@ -65,6 +65,7 @@ struct Inner {
     shared: bool,
     /// The user and group that new files are given to, when root writes into the store of another.
     owner: Option<(rustix::fs::Uid, rustix::fs::Gid)>,
+    idle: lock::Idle,
 }
 
 /// What tells one file from another for as long as one of them is held open.
@@ -141,7 +142,7 @@ impl Root {
         let fd = rustix::fs::openat(CWD, path, flags, Mode::empty()).at("open store", path)?;
         let owner = host::other_owner(&fd).at("look at", path)?;
         let path = std::path::absolute(path).at("resolve", path)?;
-        Ok(Root(Arc::new(Inner { fd, path, seam, shared: false, owner })))
+        Ok(Root(Arc::new(Inner { fd, path, seam, shared: false, owner, idle: lock::Idle::default() })))
     }
 
     /// The same directory, with the modes of a store that a group shares.
@@ -220,15 +221,10 @@ impl Root {
         }
     }
 
-    /// Opens the directories that two paths lie in and calls `op` with each and its last component.
-    fn beside_both(
-        &self,
-        from: &Rel,
-        to: &Rel,
-        op: impl FnOnce(&OwnedFd, &str, &OwnedFd, &str) -> rustix::io::Result<()>,
-    ) -> io::Result<()> {
+    /// Renames within the store.
+    fn rename_beside(&self, from: &Rel, to: &Rel) -> io::Result<()> {
         self.beside(from, |source, old| {
-            let done = self.beside(to, |target, new| op(source, old, target, new));
+            let done = self.beside(to, |target, new| rustix::fs::renameat(source, old, target, new));
             done.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
         })
     }
@@ -356,9 +352,7 @@ impl Root {
 
     fn rename_unguarded(&self, from: &Rel, to: &Rel) -> Result<()> {
         let step = Step { verb: Verb::Rename, path: to.as_str(), from: Some(from.as_str()), file: None };
-        self.run(&step, || {
-            self.beside_both(from, to, |source, old, target, new| rustix::fs::renameat(source, old, target, new))
-        })
+        self.run(&step, || self.rename_beside(from, to))
     }
 
     /// Unlinks a file. Returns whether it was there.
@@ -405,9 +399,9 @@ impl Root {
     /// gives back what shall be, or `None` to leave it. The file is made if it is missing, and not synced.
     pub(crate) fn amend(&self, rel: &Rel, len: usize, change: impl FnOnce(&[u8]) -> Option<Vec<u8>>) -> Result<()> {
         self.step(Verb::Amend, rel, || {
-            let (file, _lock) = self.lock_file_itself(rel)?;
-            let mut bytes = Vec::new();
-            Positioned::new(&file).take(len as u64).read_to_end(&mut bytes)?;
+            let lock = self.lock_file_itself(rel)?;
+            let (file, mut bytes) = (lock.file(), Vec::new());
+            Positioned::new(file).take(len as u64).read_to_end(&mut bytes)?;
             let Some(changed) = change(&bytes) else { return Ok(()) };
             file.write_all_at(&changed, 0)?;
             if changed.len() < bytes.len() { file.set_len(changed.len() as u64) } else { Ok(()) }
@@ -417,7 +411,8 @@ impl Root {
     /// Appends to a file under its own lock, making it if it is missing. Not synced. Returns its length after.
     pub(crate) fn append_locked(&self, rel: &Rel, bytes: &[u8]) -> Result<u64> {
         self.step(Verb::Amend, rel, || {
-            let (file, _lock) = self.lock_file_itself(rel)?;
+            let lock = self.lock_file_itself(rel)?;
+            let file = lock.file();
             let end = file.metadata()?.len();
             file.write_all_at(bytes, end)?;
             Ok(end + bytes.len() as u64)

@@ -2,28 +2,28 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::{FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 /// Opens a directory beneath `root`.
-pub(super) fn directory(root: &OwnedFd, path: &str) -> io::Result<OwnedFd> {
+pub(super) fn directory(root: impl AsFd, path: &str) -> io::Result<OwnedFd> {
     Ok(beneath(root, path, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?)
 }
 
 /// Opens a file beneath `root`, of whatever kind. Never blocks.
-pub(super) fn any(root: &OwnedFd, path: &str, flags: OFlags, mode: Mode) -> io::Result<File> {
+pub(super) fn any(root: impl AsFd, path: &str, flags: OFlags, mode: Mode) -> io::Result<File> {
     Ok(beneath(root, path, flags | OFlags::NONBLOCK | OFlags::NOCTTY, mode)?.into())
 }
 
 /// Opens a regular file beneath `root`.
-pub(super) fn regular(root: &OwnedFd, path: &str, flags: OFlags, mode: Mode) -> io::Result<File> {
+pub(super) fn regular(root: impl AsFd, path: &str, flags: OFlags, mode: Mode) -> io::Result<File> {
     regular_and_stat(root, path, flags, mode).map(|(file, _)| file)
 }
 
 /// The same, with what a look at it shows.
-pub(super) fn regular_and_stat(root: &OwnedFd, path: &str, flags: OFlags, mode: Mode) -> io::Result<(File, Stat)> {
+pub(super) fn regular_and_stat(root: impl AsFd, path: &str, flags: OFlags, mode: Mode) -> io::Result<(File, Stat)> {
     let file = any(root, path, flags, mode)?;
     let stat = rustix::fs::fstat(&file)?;
     match FileType::from_raw_mode(stat.st_mode) {
@@ -33,8 +33,9 @@ pub(super) fn regular_and_stat(root: &OwnedFd, path: &str, flags: OFlags, mode: 
 }
 
 #[cfg(target_os = "linux")]
-fn beneath(root: &OwnedFd, path: &str, flags: OFlags, mode: Mode) -> rustix::io::Result<OwnedFd> {
+fn beneath(root: impl AsFd, path: &str, flags: OFlags, mode: Mode) -> rustix::io::Result<OwnedFd> {
     // A path of the store goes down alone, so without links it stays beneath.
+    let root = root.as_fd();
     match rustix::fs::openat2(root, path, flags | OFlags::CLOEXEC, mode, rustix::fs::ResolveFlags::NO_SYMLINKS) {
         // An old kernel, or a sandbox that filters the call.
         Err(Errno::NOSYS | Errno::PERM) => by_component(root, path, flags, mode),
@@ -43,20 +44,21 @@ fn beneath(root: &OwnedFd, path: &str, flags: OFlags, mode: Mode) -> rustix::io:
 }
 
 #[cfg(not(target_os = "linux"))]
-fn beneath(root: &OwnedFd, path: &str, flags: OFlags, mode: Mode) -> rustix::io::Result<OwnedFd> {
+fn beneath(root: impl AsFd, path: &str, flags: OFlags, mode: Mode) -> rustix::io::Result<OwnedFd> {
     by_component(root, path, flags, mode)
 }
 
 /// The same without `openat2`: one component after the other, none of which may be a link.
-fn by_component(root: &OwnedFd, path: &str, flags: OFlags, mode: Mode) -> rustix::io::Result<OwnedFd> {
+fn by_component(root: impl AsFd, path: &str, flags: OFlags, mode: Mode) -> rustix::io::Result<OwnedFd> {
+    let root = root.as_fd();
     let step = OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let (parents, name) = path.rsplit_once('/').unwrap_or(("", path));
     let mut dir: Option<OwnedFd> = None;
     for parent in parents.split('/').filter(|component| !component.is_empty()) {
-        let at = dir.as_ref().unwrap_or(root);
+        let at = dir.as_ref().map_or(root, AsFd::as_fd);
         dir = Some(rustix::fs::openat(at, parent, OFlags::RDONLY | OFlags::DIRECTORY | step, Mode::empty())?);
     }
-    rustix::fs::openat(dir.as_ref().unwrap_or(root), name, flags | step, mode)
+    rustix::fs::openat(dir.as_ref().map_or(root, AsFd::as_fd), name, flags | step, mode)
 }
 
 #[cfg(test)]

@@ -40,8 +40,8 @@ const MAX_TRIES: usize = 50;
 pub(crate) struct PrivateDir {
     root: Root,
     rel: Rel,
-    /// Holds the lock.
-    _lock: LockFile,
+    /// The directory itself, which is its own lock.
+    lock: LockFile,
     process: u32,
     next: AtomicU64,
 }
@@ -71,7 +71,7 @@ impl PrivateDir {
             return Ok(None);
         }
         let (root, process) = (root.clone(), std::process::id());
-        Ok(Some(PrivateDir { root, rel, _lock: dir, process, next: AtomicU64::new(0) }))
+        Ok(Some(PrivateDir { root, rel, lock: dir, process, next: AtomicU64::new(0) }))
     }
 
     /// Whether this process made it; else a parent did, whose it is.
@@ -134,6 +134,11 @@ impl OwnName {
         let root = &self.dir.root;
         let gone = || io::Error::new(io::ErrorKind::NotFound, "somebody has removed the private file");
         root.open_file(&self.rel)?.ok_or_else(gone).at("open", root.full(&self.rel))
+    }
+
+    /// Gives the file a place in the store, by an operation that takes the directory and the name of both.
+    fn place(&self, to: &Rel, op: fn(&File, &str, &OwnedFd, &str) -> rustix::io::Result<()>) -> io::Result<()> {
+        self.dir.root.beside(to, |target, new| op(self.dir.lock.file(), self.rel.split().1, target, new))
     }
 }
 
@@ -258,12 +263,14 @@ impl PrivateFile {
             if time == Time::Fixed {
                 set_modified(file, Timespec { tv_sec: PUBLISHED_TIME, tv_nsec: 0 })?;
             }
-            match file.metadata()?.len() {
-                found if found == *len => Ok(()),
-                found => Err(io::Error::other(format!("{len} bytes were written, the file has {found}"))),
-            }
+            Ok(())
         })?;
-        Ok(root.look_at(file, &name.rel)?.id)
+        let stat = root.look_at(file, &name.rel)?;
+        if stat.len == *len {
+            return Ok(stat.id);
+        }
+        let found = io::Error::other(format!("{len} bytes were written, the file has {}", stat.len));
+        Err(found).at("write", root.full(&name.rel))
     }
 }
 
@@ -360,10 +367,8 @@ impl SealedFile {
         let root = &self.name.dir.root;
         let step = Step { verb: Verb::Link, path: to.as_str(), from: Some(self.name.rel.as_str()), file: None };
         let linked = root.run(&step, || {
-            let link = |source: &OwnedFd, old: &str, target: &OwnedFd, new: &str| {
-                rustix::fs::linkat(source, old, target, new, AtFlags::empty())
-            };
-            root.beside_both(&self.name.rel, to, link)
+            self.name
+                .place(to, |source, old, target, new| rustix::fs::linkat(source, old, target, new, AtFlags::empty()))
         });
         match linked {
             Ok(()) => Ok(Linked::Both),
@@ -382,7 +387,7 @@ impl SealedFile {
         let root = &self.name.dir.root;
         let file = root.open_file(&self.name.rel)?;
         let step = Step { verb: Verb::Rename, path: to.as_str(), from: Some(self.name.rel.as_str()), file: None };
-        match (root.run(&step, || root.beside_both(&self.name.rel, to, move_without_replacing)), file) {
+        match (root.run(&step, || self.name.place(to, move_without_replacing)), file) {
             (Ok(()), Some(file)) => Ok(Linked::Moved(file)),
             (Err(error), _) if fails_with(&error, &[Errno::EXIST]) => Ok(Linked::Taken),
             (moved, _) => moved.map(|()| Linked::Both),
@@ -406,7 +411,11 @@ impl SealedFile {
 
     /// Publishes over whatever has the name, by giving up the private name. Returns what is owed.
     pub(crate) fn rename_over(mut self, to: &Rel) -> Result<Option<Unsynced>> {
-        self.name.dir.root.rename_unguarded(&self.name.rel, to)?;
+        let from = Some(self.name.rel.as_str());
+        let step = Step { verb: Verb::Rename, path: to.as_str(), from, file: None };
+        self.name.dir.root.run(&step, || {
+            self.name.place(to, |source, old, target, new| rustix::fs::renameat(source, old, target, new))
+        })?;
         self.name.gone = true;
         Ok(self.unsynced(to))
     }
@@ -433,12 +442,12 @@ fn fails_with(error: &Error, errnos: &[Errno]) -> bool {
 }
 
 #[cfg(any(target_os = "linux", target_vendor = "apple"))]
-fn move_without_replacing(source: &OwnedFd, old: &str, target: &OwnedFd, new: &str) -> rustix::io::Result<()> {
+fn move_without_replacing(source: &File, old: &str, target: &OwnedFd, new: &str) -> rustix::io::Result<()> {
     rustix::fs::renameat_with(source, old, target, new, rustix::fs::RenameFlags::NOREPLACE)
 }
 
 #[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
-fn move_without_replacing(source: &OwnedFd, old: &str, target: &OwnedFd, new: &str) -> rustix::io::Result<()> {
+fn move_without_replacing(source: &File, old: &str, target: &OwnedFd, new: &str) -> rustix::io::Result<()> {
     // Replacing equal bytes by equal bytes is harmless: only blobs are linked.
     rustix::fs::renameat(source, old, target, new)
 }
@@ -474,11 +483,12 @@ mod tests {
     #[test]
     fn moving_without_replacing_refuses_a_taken_name() {
         let dir = tempfile::tempdir().unwrap();
-        let fd = OwnedFd::from(File::open(dir.path()).unwrap());
+        let file = File::open(dir.path()).unwrap();
+        let fd = OwnedFd::from(file.try_clone().unwrap());
         std::fs::write(dir.path().join("a"), b"a").unwrap();
         std::fs::write(dir.path().join("b"), b"b").unwrap();
-        assert_eq!(move_without_replacing(&fd, "a", &fd, "b").unwrap_err(), Errno::EXIST);
-        move_without_replacing(&fd, "a", &fd, "c").unwrap();
+        assert_eq!(move_without_replacing(&file, "a", &fd, "b").unwrap_err(), Errno::EXIST);
+        move_without_replacing(&file, "a", &fd, "c").unwrap();
         assert_eq!(std::fs::read(dir.path().join("c")).unwrap(), b"a");
     }
 }
