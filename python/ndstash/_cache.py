@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO, ParamSpec, Protocol, TypeVar, U
 from ndstash import _items as stored
 from ndstash import _maintenance as maintenance
 from ndstash import _show
-from ndstash._core import Durability, MmapMode
+from ndstash._core import MmapMode
 from ndstash._empty import Empty
-from ndstash._handle import INHERIT, Handle, Inherit, Labels, Settings, tuple_of
+from ndstash._handle import INHERIT, Durability, Handle, Inherit, Labels, Settings, tuple_of
 from ndstash._info import EntryInfo
 from ndstash._memo import AsyncMemoized, Memoized, MemoizeOptions, Options, memoize
 from ndstash._query import Conditions, Entries

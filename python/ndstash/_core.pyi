@@ -18,7 +18,6 @@ FORMAT_VERSION: Final[int]
 VERSION: Final[str]
 
 MmapMode = Literal["r", "c"] | None
-Durability = Literal["full", "deferred"]
 """How arrays come back: mapped read-only, mapped copy-on-write, or in memory of their own, checked."""
 
 # --- errors: ndstash.errors has the same under public names ------------------------------------------------------
@@ -185,7 +184,7 @@ class Store:
         group: int | None = None,
         lock_timeout: float | None = None,
         inline: tuple[int, int] | None = None,
-        durability: Durability | None = None,
+        durability: Literal["full", "deferred"] | None = None,
     ) -> Store:
         """Opens a store, making it first if it is not there, unless told otherwise. `durability`: caches defer unless it says
         something else; `shared`, `group` and `inline` (bytes
@@ -197,7 +196,7 @@ class Store:
     @property
     def read_only(self) -> bool: ...
     @property
-    def durability(self) -> Durability:
+    def durability(self) -> Literal["full", "deferred"]:
         """When a put returns, as far as the file system allows."""
 
     @property

@@ -9,11 +9,14 @@ from typing import Any, Final, Literal
 
 from ndstash import codec as codecs
 from ndstash._core import Cache as Core
-from ndstash._core import Durability, Entry, Info, Key, MmapMode, Store, Writer
+from ndstash._core import Entry, Info, Key, MmapMode, Store, Writer
 from ndstash._exit import counting
 from ndstash._keys import describe
 from ndstash._times import Seconds, seconds
 from ndstash.errors import Damaged, Invalid, Unsupported
+
+
+Durability = Literal["full", "deferred"]
 
 
 class Inherit(enum.Enum):

@@ -94,9 +94,8 @@ mod _core {
 /// The names of types that the stub has: for annotations, which are looked at when a module is run.
 fn aliases(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
-    let literal = py.import("typing")?.getattr("Literal")?;
-    module.add("MmapMode", literal.get_item(("r", "c"))?.bitor(py.None())?)?;
-    module.add("Durability", literal.get_item(("full", "deferred"))?)?;
+    let literal = py.import("typing")?.getattr("Literal")?.get_item(("r", "c"))?;
+    module.add("MmapMode", literal.bitor(py.None())?)?;
     let object = py.import("builtins")?.getattr("object")?;
     let arguments = pyo3::types::PyList::new(py, [&object])?;
     module.add("Describe", py.import("collections.abc")?.getattr("Callable")?.get_item((arguments, &object))?)
