@@ -201,13 +201,14 @@ class Colour(enum.IntEnum):
     """A number that is none exactly."""
 
     RED = 1
+    BLUE = 2
 
 
 ARGUMENTS: list[Any] = [
-    1, 1.0, True, "1", b"1", 1 + 0j, np.int64(1), np.float32(1), np.float64(1), Text("1"), Colour.RED, (1,), [1], {1: 1},
+    1, 1.0, True, "1", b"1", 1 + 0j, np.int64(1), np.float32(1), np.float64(1), Text("1"), Text("2"), Colour.RED, Colour.BLUE, (1,), [1], {1: 1},
     {1}, frozenset({1}), (1.0,), [True], 0.0, -0.0, 0, False, None, "", b"", (), [], {}, 2**64, -(2**64), 2**64 + 1, math.nan,
     math.inf, np.array([1]), np.array([1.0]), [[1]], [(1,)], ((1,), 1), (1, (1,)), {"1": 1}, {1: "1"},
-    {True: 1}, "x" * 5000, "x" * 5001, b"x" * 5000, [1] * 100, [1] * 101,
+    {True: 1}, f"{Text.__module__}.Text", "x" * 5000, "x" * 5001, b"x" * 5000, [1] * 100, [1] * 101,
 ]  # fmt: skip
 
 
