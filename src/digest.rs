@@ -110,7 +110,7 @@ const NIBBLES: [u8; 256] = {
 };
 
 /// Hashes bytes that arrive in pieces.
-#[derive(Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Hasher(blake3::Hasher);
 
 impl Hasher {
@@ -152,9 +152,14 @@ impl Domain {
 
     /// The digest of some bytes in this domain.
     pub(crate) fn digest(&self, bytes: &[u8]) -> Digest {
+        self.begun_with(bytes).finish()
+    }
+
+    /// What hashes bytes in this domain that begin with these.
+    pub(crate) fn begun_with(&self, bytes: &[u8]) -> Hasher {
         let mut hasher = Hasher(self.0.clone());
         hasher.update(bytes);
-        hasher.finish()
+        hasher
     }
 }
 

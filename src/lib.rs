@@ -63,7 +63,7 @@ mod value;
 mod verify;
 
 pub use cache::{Cache, CacheOptions, Flight, IntoCallKey, Lookup, Request, Trouble};
-pub use callkey::{CallKey, Encoded, Encoder, Items, KeyBuilder, Pairs, Rounding};
+pub use callkey::{Arguments, CallFrame, CallKey, Encoded, Encoder, Items, KeyBuilder, Pairs, Rounding};
 pub use digest::Digest;
 pub use disk::on_wait;
 pub use doctor::{Finding, FindingStatus};

@@ -1,6 +1,8 @@
 """Keeps the results of expensive computations on disk."""
 
 import os
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from ndstash import errors
 from ndstash._cache import Cache
@@ -9,11 +11,14 @@ from ndstash._core import VERSION as __version__
 from ndstash._empty import Empty
 from ndstash._info import EntryInfo
 from ndstash._keys import File, decimals, significant
-from ndstash._memo import AsyncMemoized, Explanation, Memoized, Ref
+from ndstash._memo import AsyncMemoized, Memoized, Ref
 from ndstash._query import Entries
-from ndstash._stats import Stats
 from ndstash.codec import Codec, dumps, loads
 from ndstash.errors import Error, NdstashWarning, Unidentifiable
+
+if TYPE_CHECKING:
+    from ndstash._memo.explain import Explanation
+    from ndstash._stats import Stats
 
 __all__ = [
     "FORMAT_VERSION",
@@ -40,6 +45,20 @@ __all__ = [
     "loads",
     "significant",
 ]
+
+_LATER = {"Explanation": "ndstash._memo.explain", "Stats": "ndstash._stats"}
+"""What few programs name, and where it is: loaded when they do."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_LATER[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})
+
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=after_fork_in_child)

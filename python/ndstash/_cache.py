@@ -17,13 +17,14 @@ from ndstash._handle import INHERIT, Durability, Handle, Inherit, Labels, Settin
 from ndstash._info import EntryInfo
 from ndstash._memo import AsyncMemoized, Memoized, MemoizeOptions, Options, memoize
 from ndstash._query import Conditions, Entries
-from ndstash._stats import Stats
 from ndstash._switch import Switch
 from ndstash._times import Seconds, seconds, timestamp
 from ndstash.codec import Codec, Pickles
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+
+    from ndstash._stats import Stats
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -77,6 +78,8 @@ class Cache(MutableMapping[Any, Any]):
         durability: Durability = "deferred",
         lock_timeout: Seconds | None = None,
         wait: Seconds | None = None,
+        memory: int = 0,
+        memory_trust: Seconds | None = None,
         verbose: int = 0,
         progress: bool = True,
     ) -> None:
@@ -99,6 +102,10 @@ class Cache(MutableMapping[Any, Any]):
             can be pulled out, are always "full".
         lock_timeout: how many seconds are waited for a lock.
         wait: how many seconds somebody else's computation is waited for, by default an hour.
+        memory: how many bytes of plain values that were read are kept in memory, to be found again without the disk; none
+            by default, for then removals by other processes are seen late. Each hit still hands out a value of its own.
+        memory_trust: for how many seconds such a value is handed out without a look whether others have replaced or removed
+            it, by default one. What is done through this object, its parts and its functions is seen at once.
         verbose: 1 tells of each computation of a memoized function on stderr, 2 of each hit as well.
         progress: shows how far long work is, on stderr, if that is a terminal or a notebook.
 
@@ -111,6 +118,8 @@ class Cache(MutableMapping[Any, Any]):
             raise ValueError(f"mmap_mode is 'r', 'c' or None, not {mmap_mode!r}")
         if durability not in ("full", "deferred"):
             raise ValueError(f"durability is 'full' or 'deferred', not {durability!r}")
+        if memory < 0:
+            raise ValueError(f"memory is a number of bytes, not {memory!r}")
         settings = Settings(
             directory=os.path.abspath(os.path.expanduser(os.fspath(directory))),
             mmap_mode=mmap_mode,
@@ -122,6 +131,8 @@ class Cache(MutableMapping[Any, Any]):
             durability=durability,
             lock_timeout=None if lock_timeout is None else seconds(lock_timeout),
             wait=None if wait is None else seconds(wait),
+            memory=memory,
+            memory_trust=None if memory_trust is None else seconds(memory_trust),
             verbose=verbose,
             progress=progress,
         )
@@ -132,7 +143,7 @@ class Cache(MutableMapping[Any, Any]):
 
     def _use(self, handle: Handle) -> "Cache":
         self._handle = handle
-        self._counted = Stats()
+        self._counted: Stats | None = None
         _ = handle.core
         return self
 
@@ -148,7 +159,7 @@ class Cache(MutableMapping[Any, Any]):
     def __getitem__(self, key: Any) -> Any:
         """The value of a key. Raises KeyError if there is none, its time is over, or it is damaged; `Untrusted` if it is a
         pickle that somebody else may have written."""
-        value = stored.find(self._handle, key)[1]
+        value = stored.value(self._handle, key)
         if value is stored.MISSING:
             raise KeyError(key)
         return value
@@ -290,6 +301,9 @@ class Cache(MutableMapping[Any, Any]):
         >>> cache.get("b", "nothing")
         'nothing'
         """
+        if not (read or expire_time or tag):
+            value = stored.value(self._handle, key, mmap_mode)
+            return default if value is stored.MISSING else value
         entry, value = stored.find(self._handle, key, read, mmap_mode)
         return stored.labelled(default if entry is None else value, entry, expire_time, tag)
 
@@ -567,8 +581,10 @@ class Cache(MutableMapping[Any, Any]):
         >>> cache.stats().misses
         1
         """
+        from ndstash._stats import Stats
+
         total = Stats.of(self._handle.core)
-        counted = total.since(self._counted)
+        counted = total if self._counted is None else total.since(self._counted)
         if reset:
             self._counted = total
         return counted

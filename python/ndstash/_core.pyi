@@ -128,6 +128,19 @@ class Key:
     def __hash__(self) -> int: ...
     def __eq__(self, other: object, /) -> bool: ...
 
+@final
+class Calls:
+    """The calls of a version of a function, whose results come in a mode: what `Cache.recall` is asked by."""
+
+    def __new__(
+        cls,
+        namespace: str,
+        function: str,
+        version: str | None,
+        mode: MmapMode,
+        rounding: Mapping[str, Rounding] | Rounding | None = None,
+    ) -> Self: ...
+
 def canonical(value: object, describe: Describe, rounding: Rounding | None = None) -> bytes:
     """The canonical encoding of blobs-format.md section 6.2. Raises as `Key.of_call`."""
 
@@ -206,8 +219,11 @@ class Store:
     def flush(self) -> None:
         """Waits until all that this process has put is on disk. Raises `IOFailed` if the disk failed, `Busy`."""
 
-    def cache(self, namespace: str, *, wait: float | None = None) -> Cache:
-        """`wait`: how long another's computation is waited for, an hour if it is None."""
+    def cache(
+        self, namespace: str, *, wait: float | None = None, memory: int = 0, memory_trust: float | None = None
+    ) -> Cache:
+        """`wait`: how long another's computation is waited for, an hour if it is None. `memory`: how many bytes of entries
+        that were read are held; `memory_trust`: how long without a look at the disk, a second if it is None."""
 
     def entry(self, address: str | Key) -> Entry | None:
         """Reads the entry of a name or key and opens its blobs. Raises `Damaged`, `Unsupported`, `IOFailed`."""
@@ -271,8 +287,15 @@ class Cache:
         counted and told, unless this is the second look at what the first one told of (`again`)."""
 
     def hit(self, key: Key, mode: MmapMode, default: object) -> Any:
-        """The value of an entry whose time is not over, if it is portable, counted as a hit; else `default`. Raises what is
-        wrong with it, which is not counted."""
+        """The value of an entry whose time is not over, if it is portable, counted as a hit; else `default`. Memory is asked
+        first. Raises what is wrong with it, which is not counted."""
+
+    def recall(self, calls: Calls, parts: dict[str, Any], default: object) -> Any:
+        """As `hit`, of a call by the parts of its key, which is not made in full. `default` as well if these are not few and
+        plain."""
+
+    def clear_memory(self) -> None:
+        """Lets go of what memory holds: changes were made past this cache."""
 
     def note_hit(self, entry: Entry) -> None: ...
     def note_miss(self) -> None: ...

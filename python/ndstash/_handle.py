@@ -3,9 +3,8 @@
 import enum
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 from ndstash import codec as codecs
 from ndstash._core import Cache as Core
@@ -31,8 +30,7 @@ class Inherit(enum.Enum):
 INHERIT: Final = Inherit.INHERIT
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """What a `Cache` was made with, and what makes it again in another process."""
 
     directory: str
@@ -45,20 +43,29 @@ class Settings:
     durability: Durability | None = None
     lock_timeout: float | None = None
     wait: float | None = None
+    memory: int = 0
+    memory_trust: float | None = None
     verbose: int = 0
     progress: bool = True
 
 
-@dataclass
 class Labels:
     """What goes with a value when it is put."""
 
-    expire: float | None = None
-    tags: Iterable[str] = ()
-    meta: Mapping[str, object] = field(default_factory=dict)
-    compute_time: float | None = None
-    created: float | None = None
-    """When the value was made, where that was not now: it comes from another cache."""
+    def __init__(
+        self,
+        expire: float | None = None,
+        tags: Iterable[str] = (),
+        meta: Mapping[str, object] | None = None,
+        compute_time: float | None = None,
+        created: float | None = None,
+    ) -> None:
+        """`created`: when the value was made, where that was not now: it comes from another cache."""
+        self.expire = expire
+        self.tags = tags
+        self.meta: Mapping[str, object] = meta or {}
+        self.compute_time = compute_time
+        self.created = created
 
     def write(self, writer: Writer) -> None:
         """Gives them to a writer."""
@@ -81,14 +88,15 @@ class Handle:
         self.settings: Final = settings
         self.namespace: Final = namespace
         self.codec: Final = codecs.resolve(settings.codec)
-        self._core: Core | None = None
+        self.opened: Core | None = None
+        """The cache of the core, while it is open."""
         self._enabled = True
         self._place: tuple[int, int] | None = None
 
     @property
     def core(self) -> Core:
         """The cache of the core."""
-        return self._core or self.open()
+        return self.opened or self.open()
 
     def counted_as(self, name: str) -> "Handle":
         """The same, with counters of its own that are part of this one's."""
@@ -97,6 +105,11 @@ class Handle:
     def sub(self, name: str) -> "Handle":
         """A namespace nested in this one, opened, closed and switched off together with it."""
         return _Inner(self, name, f"{self.namespace}/{name}" if self.namespace else name)
+
+    @property
+    def root(self) -> "Handle":
+        """The handle that this one is opened, closed and switched off together with: itself, if it is no part."""
+        return self
 
     @property
     def store(self) -> Store:
@@ -116,14 +129,16 @@ class Handle:
             durability=settings.durability,
         )
         self._place = _place(settings.directory)
-        self._core = store.cache(self.namespace, wait=settings.wait)
-        self._core.enabled = self._enabled
+        core = self.opened = store.cache(
+            self.namespace, wait=settings.wait, memory=settings.memory, memory_trust=settings.memory_trust
+        )
+        core.enabled = self._enabled
         counting.add(self)
-        return self._core
+        return core
 
     def renew(self) -> bool:
         """Opens the store anew, or makes it, if the directory was removed or replaced meanwhile; whether it was."""
-        moved = self._core is not None and _place(self.settings.directory) != self._place and not self.settings.read_only
+        moved = self.opened is not None and _place(self.settings.directory) != self._place and not self.settings.read_only
         if moved:
             self.open()
         return moved
@@ -151,15 +166,15 @@ class Handle:
 
     def close(self) -> None:
         """Lets go of the store, once all that was put is on disk. What is mapped stays mapped."""
-        core, self._core = self._core, None
+        core, self.opened = self.opened, None
         if core is not None:
             core.store.flush()
 
     def flush(self) -> None:
         """Puts on disk what was put, and writes down what was counted."""
-        if self._core is not None:
-            self._core.store.flush()
-            self._core.stats()
+        if self.opened is not None:
+            self.opened.store.flush()
+            self.opened.stats()
 
     def __reduce__(self) -> tuple[Callable[[Settings, str], "Handle"], tuple[Settings, str]]:
         return shared, (self.settings, self.namespace)
@@ -170,8 +185,11 @@ class Handle:
 
     def load(self, entry: Entry, mode: MmapMode | Inherit = INHERIT, codec: codecs.Choice | None = None) -> Any:
         """The value of an entry. Raises whatever keeps it from being loaded."""
-        mapping = self.settings.mmap_mode if mode is INHERIT else mode
-        return codecs.read(entry, mapping, codec or self.codec, self.settings.pickle)
+        return codecs.read(entry, self.mode(mode), codec or self.codec, self.settings.pickle)
+
+    def mode(self, mode: MmapMode | Inherit) -> MmapMode:
+        """How arrays come back."""
+        return self.settings.mmap_mode if mode is INHERIT else mode
 
     def save(self, key: Key, value: object, labels: Labels, codec: codecs.Choice | None = None) -> None:
         """Puts a value, replacing what is there. Raises whatever keeps it from being stored."""
@@ -217,14 +235,18 @@ class _Inner(Handle):
 
     def __init__(self, outer: Handle, name: str, namespace: str) -> None:
         super().__init__(outer.settings, namespace)
-        self._root: Handle = outer._root if isinstance(outer, _Inner) else outer
+        self._root: Handle = outer.root
         self._name: str = f"{outer._name}/{name}" if isinstance(outer, _Inner) else name
         self._cores: tuple[Core | None, Core | None] = (None, None)
 
     @property
+    def root(self) -> Handle:
+        return self._root
+
+    @property
     def core(self) -> Core:
         of, core = self._cores
-        return core if core is not None and of is self._root._core else self._join()
+        return core if core is not None and of is self._root.opened else self._join()
 
     def _join(self) -> Core:
         """Finds the namespace in the store as it is open now."""

@@ -10,6 +10,7 @@ from ndstash._core import Entry, Info, Key, MmapMode, Writer
 from ndstash._handle import INHERIT, Handle, Inherit, Labels
 from ndstash._info import ITEM, PLACE, is_over, item_of, place_of
 from ndstash._log import pump
+from ndstash._travel import register as send_references
 from ndstash.errors import Damaged, Invalid, Unsupported
 
 
@@ -29,6 +30,22 @@ Fill = Callable[[Writer], object]
 # --- finding ---------------------------------------------------------------------------------------------------------
 
 
+def value(handle: Handle, key: Any, mode: MmapMode | Inherit = INHERIT) -> Any:
+    """A value, counted; or `MISSING`. It comes from memory, if it is held there. Raises as `find`."""
+    address = handle.item(key)
+    if handle.settings.memory:
+        try:
+            found = handle.core.hit(address, handle.mode(mode), MISSING)
+        except Damaged as error:
+            return _damaged(handle, address, error)
+        except Exception:  # `find` meets it again, and tells.
+            found = MISSING
+        if found is not MISSING:
+            send_references()
+            return found
+    return find(handle, address, mode=mode)[1]
+
+
 def find(
     handle: Handle, key: Any, read: bool = False, mode: MmapMode | Inherit = INHERIT
 ) -> tuple[Entry | None, Any]:
@@ -42,12 +59,17 @@ def find(
     try:
         value = _open(handle, entry, mode) if read else handle.load(entry, mode)
     except Damaged as error:
-        core.note_damaged(entry.key, str(error))
-        core.note_miss()
-        pump()
-        return None, MISSING
+        return None, _damaged(handle, entry.key, error)
     core.note_hit(entry)
     return entry, value
+
+
+def _damaged(handle: Handle, address: Key, error: Damaged) -> Missing:
+    """Counts and tells that a value is damaged."""
+    handle.core.note_damaged(address, str(error))
+    handle.core.note_miss()
+    pump()
+    return MISSING
 
 
 def _open(handle: Handle, entry: Entry, mode: MmapMode | Inherit) -> Any:

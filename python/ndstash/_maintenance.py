@@ -4,7 +4,6 @@ from typing import Any
 
 from ndstash._handle import Handle
 from ndstash._log import pump
-from ndstash._progress import progress
 
 SETTINGS = {
     "size_limit": "bytes",
@@ -45,8 +44,11 @@ def _core_name(name: str) -> str:
 
 def check(handle: Handle, fix: bool) -> list[str]:
     """Reads the whole store; what is wrong with it."""
+    from ndstash._progress import progress
+
     with progress("checking", "B", handle.settings.progress) as observe:
         report = handle.store.verify(repair=fix, progress=observe)
+    handle.core.clear_memory()
     pump()
     problems: list[str] = report["problems"]
     return problems
@@ -55,6 +57,7 @@ def check(handle: Handle, fix: bool) -> list[str]:
 def cull(handle: Handle) -> int:
     """Removes what is over its time or over the limits; how many entries."""
     report = handle.store.cull()
+    handle.core.clear_memory()
     pump()
     return report["evicted"]
 
@@ -69,5 +72,6 @@ def collect(handle: Handle) -> dict[str, int]:
 def merge(handle: Handle, other: Handle, replace: bool) -> dict[str, int]:
     """Takes over the entries of another store; what was done."""
     report = handle.store.merge(other.store, replace=replace)
+    handle.core.clear_memory()
     pump()
     return report

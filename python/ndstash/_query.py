@@ -9,7 +9,6 @@ from ndstash import _show
 from ndstash._handle import Handle
 from ndstash._info import EntryInfo
 from ndstash._log import pump
-from ndstash._progress import through
 from ndstash._times import Seconds, seconds, timestamp
 
 
@@ -127,6 +126,8 @@ class Entries:
         return self._handle.core.expire(**query(self._conditions))
 
     def _shown(self, label: str) -> Iterator[EntryInfo]:
+        from ndstash._progress import through
+
         return through(self, label, "entries", wanted=self._handle.settings.progress)
 
     def _needs_python(self) -> bool:

@@ -2,10 +2,11 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ndstash::{EntryInfo, Labels, Lookup, Query, Trouble};
+use ndstash::{EntryInfo, Labels, Loadable, Lookup, Query, Trouble};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyEllipsis, PyString};
 
+use crate::calls::Calls;
 use crate::compose::value;
 use crate::dicts::pairs_of;
 use crate::entry::{Entry, Info};
@@ -33,6 +34,22 @@ pub(crate) struct Cache {
 impl Cache {
     pub(crate) fn new(core: ndstash::Cache, store: Py<Store>, home: Arc<Home>) -> Self {
         Cache { core, store, home }
+    }
+
+    /// The value that was found, counted as a hit.
+    fn found<'py>(
+        &self,
+        py: Python<'py>,
+        found: Option<&Loadable>,
+        mode: Mode,
+        default: Bound<'py, PyAny>,
+    ) -> Result<Bound<'py, PyAny>> {
+        let Some(found) = found else { return Ok(default) };
+        let value = value(py, found.tree(), &|node| found.resolve(node), mode, &self.home)?;
+        if self.core.note_loaded(found) {
+            py.detach(|| self.core.write_counts());
+        }
+        Ok(value)
     }
 }
 
@@ -82,11 +99,26 @@ impl Cache {
         mode: Mode,
         default: Bound<'py, PyAny>,
     ) -> Result<Bound<'py, PyAny>> {
-        let call = key.get().call(self.core.namespace())?;
-        let Some(found) = detached(py, || self.core.loadable(&call))? else { return Ok(default) };
-        let value = value(py, found.tree(), &|node| found.resolve(node), mode, &self.home)?;
-        py.detach(|| self.core.note_loaded(&found));
-        Ok(value)
+        let key = key.get().key();
+        self.found(py, detached(py, || self.core.loadable(&key))?.as_deref(), mode, default)
+    }
+
+    /// The same of a call by its parts; `default` as well if they are not few and plain. What is held in memory is found with
+    /// the interpreter lock.
+    fn recall<'py>(
+        &self,
+        py: Python<'py>,
+        calls: &Bound<'py, Calls>,
+        parts: &Bound<'py, PyDict>,
+        default: Bound<'py, PyAny>,
+    ) -> Result<Bound<'py, PyAny>> {
+        let calls = calls.get();
+        let Some(key) = calls.key(parts)? else { return Ok(default) };
+        let found = match self.core.held(&key) {
+            Some(held) => Some(held),
+            None => detached(py, || self.core.loadable(&key))?,
+        };
+        self.found(py, found.as_deref(), calls.mode, default)
     }
 
     /// Counts a hit.
@@ -218,6 +250,11 @@ impl Cache {
     fn expire(&self, py: Python<'_>, conditions: Option<&Bound<'_, PyDict>>) -> Result<u64> {
         let query = query(conditions)?;
         detached(py, || self.core.expire(&query))
+    }
+
+    /// Lets go of what is held in memory.
+    fn clear_memory(&self, py: Python<'_>) {
+        py.detach(|| self.core.clear_memory());
     }
 
     /// The nearest stored calls, and what differs.

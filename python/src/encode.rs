@@ -23,6 +23,8 @@ pub(crate) enum Others<'a, 'py> {
     Described(&'a Bound<'py, PyAny>),
     /// The name of their class stands for them: the value is shown, and no part of a key.
     Shown,
+    /// They are not taken.
+    Refused,
 }
 
 /// A walk through one value.
@@ -105,6 +107,10 @@ impl<'a, 'py> Walk<'a, 'py> {
         }
         match self.others {
             Others::Shown => Ok(to.text(&value.get_type().fully_qualified_name()?.to_string_lossy())),
+            Others::Refused => {
+                let name = value.get_type().fully_qualified_name()?;
+                Err(Fault::invalid("key part", name.to_string_lossy(), "a plain value is expected"))
+            }
             Others::Described(describe) => self.inside(value, |walk| {
                 let described = describe.call1((value,))?;
                 walk.value(&described, to)

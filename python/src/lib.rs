@@ -5,6 +5,7 @@
 mod address;
 mod buffer;
 mod cache;
+mod calls;
 mod canvas;
 mod cli;
 mod compose;
@@ -64,6 +65,7 @@ mod _core {
         after_fork_in_child,
         buffer::{Buffer, digest, known},
         cache::Cache,
+        calls::Calls,
         canvas::Canvas,
         cli::run_cli,
         digest_file,

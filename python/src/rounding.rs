@@ -1,9 +1,12 @@
 //! How floats of a key are rounded.
 
+use std::collections::BTreeMap;
+
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
 use crate::error::Result;
+use crate::text::utf8;
 
 /// How floats of a key are rounded.
 #[pyclass(frozen, module = "ndstash._core")]
@@ -67,5 +70,32 @@ impl Roundings<'_> {
                 None => None,
             },
         })
+    }
+}
+
+/// The same, kept.
+pub(crate) struct Rounded {
+    all: Option<ndstash::Rounding>,
+    by_name: BTreeMap<String, ndstash::Rounding>,
+}
+
+impl Rounded {
+    pub(crate) fn of(given: Option<Roundings<'_>>) -> Result<Self> {
+        let (mut all, mut by_name) = (None, BTreeMap::new());
+        match given {
+            Some(Roundings::All(rounding)) => all = Some(rounding),
+            Some(Roundings::By(given)) => {
+                for (name, rounding) in given.iter() {
+                    by_name.insert(utf8(name.cast()?)?.to_owned(), rounding.cast::<Rounding>()?.get().0);
+                }
+            }
+            None => {}
+        }
+        Ok(Rounded { all, by_name })
+    }
+
+    /// That of a part.
+    pub(crate) fn of_part(&self, name: &str) -> Option<ndstash::Rounding> {
+        self.all.or_else(|| self.by_name.get(name).copied())
     }
 }

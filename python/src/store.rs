@@ -110,9 +110,18 @@ impl Store {
     }
 
     /// The cache of a namespace.
-    #[pyo3(signature = (namespace, *, wait = None))]
-    fn cache(slf: Bound<'_, Self>, namespace: Text, wait: Option<f64>) -> Result<Cache> {
-        let mut options = CacheOptions::new();
+    #[pyo3(signature = (namespace, *, wait = None, memory = 0, memory_trust = None))]
+    fn cache(
+        slf: Bound<'_, Self>,
+        namespace: Text,
+        wait: Option<f64>,
+        memory: u64,
+        memory_trust: Option<f64>,
+    ) -> Result<Cache> {
+        let mut options = CacheOptions::new().memory(memory);
+        if let Some(seconds) = memory_trust {
+            options = options.memory_trust(times::duration(seconds)?);
+        }
         if let Some(seconds) = wait {
             options = options.wait(times::duration(seconds)?);
         }

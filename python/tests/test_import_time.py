@@ -2,17 +2,23 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+import ndstash
+
 SLOW = [
     "asyncio",
+    "copy",
     "csv",
+    "dataclasses",
     "decimal",
     "email",
     "fractions",
     "html",
     "importlib.metadata",
+    "logging",
     "multiprocessing",
     "pathlib",
     "shutil",
@@ -21,12 +27,18 @@ SLOW = [
     "ssl",
     "subprocess",
     "tempfile",
+    "threading",
     "urllib",
     "uuid",
     "zipfile",
     "zoneinfo",
     "ndstash._describe.frames",
     "ndstash._memo.aio",
+    "ndstash._memo.batch",
+    "ndstash._memo.explain",
+    "ndstash._progress",
+    "ndstash._stats",
+    "ndstash.codec.culprit",
     "ndstash.importing",
     "ndstash.joblib",
 ]
@@ -51,3 +63,30 @@ def loaded() -> set[str]:
 def test_what_is_slow_to_load_is_not(loaded: set[str], module: str) -> None:
     assert "ndstash._core" in loaded
     assert module not in loaded
+
+
+TELL = """
+import sys
+import ndstash
+f = ndstash.Cache(sys.argv[1]).memoize(lambda x: x, version="1", name="f")
+f(1), f(1)
+print("logging" in sys.modules)
+import logging
+logging.basicConfig(level=logging.DEBUG, stream=sys.stdout)
+f(1)
+"""
+
+
+def test_who_loads_logging_later_is_told_from_then_on(tmp_path: Path) -> None:
+    command = [sys.executable, "-P", "-c", TELL, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    first, *rest = done.stdout.splitlines()
+    assert first == "False" and not done.stderr
+    assert len(rest) == 1 and rest[0].startswith("DEBUG:ndstash:f: hit")
+
+
+def test_what_is_loaded_when_it_is_named_is_there() -> None:
+    assert {"Stats", "Explanation"} <= set(dir(ndstash)) and {"Stats", "Explanation"} <= set(ndstash.__all__)
+    assert ndstash.Stats().hits == 0 and ndstash.Explanation.__name__ == "Explanation"
+    with pytest.raises(AttributeError, match="nothing_like_that"):
+        _ = ndstash.nothing_like_that

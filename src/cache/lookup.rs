@@ -1,5 +1,6 @@
 //! Looking for a value: in memory, then on disk, with its time.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
@@ -8,6 +9,7 @@ use super::pieces::{Lateness, lateness};
 use super::{Cache, Trouble};
 use crate::callkey::CallKey;
 use crate::error::{Error, Result};
+use crate::format::counters::CacheStats;
 use crate::key::Key;
 use crate::value::Loadable;
 
@@ -33,17 +35,21 @@ impl Cache {
     /// # Errors
     /// Whatever is wrong with the entry; nothing is counted then.
     pub(super) fn look_up<T: DeserializeOwned>(&self, key: Key, stale: Duration) -> Result<Found<T>> {
+        self.open(&key)?.map_or(Ok(Found::Missing), |found| self.take(&found, stale))
+    }
+
+    /// The entry of a key, from memory if it is there; what is read is held there, if there is such a tier.
+    pub(super) fn open(&self, key: &Key) -> Result<Option<Arc<Loadable>>> {
         let Some(memory) = &self.shared.memory else {
-            let found = self.store().loadable(&key, self.shared.tally.has_lately(&key))?;
-            return found.map_or(Ok(Found::Missing), |found| self.take(&found, stale));
+            return Ok(self.store().loadable(key, self.shared.tally.has_lately(key))?.map(Arc::new));
         };
-        if let Some(held) = memory.get(self.store(), &key) {
-            return self.take(&held.found, stale);
+        if let Some(held) = memory.get(self.store(), key) {
+            return Ok(Some(Arc::clone(&held.found)));
         }
         let mark = memory.mark();
-        match self.store().loadable(&key, false)? {
-            Some(found) => self.take(&memory.hold(found, mark)?.found, stale),
-            None => Ok(Found::Missing),
+        match self.store().loadable(key, false)? {
+            Some(found) => Ok(Some(Arc::clone(&memory.hold(found, mark)?.found))),
+            None => Ok(None),
         }
     }
 
@@ -93,10 +99,17 @@ impl Cache {
     }
 
     pub(super) fn count_hit(&self, key: Key, saved_ns: u64, stale: u64) {
-        self.count(Some(key), |stats| {
-            stats.hits += 1;
-            stats.stale += stale;
-            stats.saved_ns = stats.saved_ns.saturating_add(saved_ns);
-        });
+        self.count(Some(key), |stats| add_hit(stats, saved_ns, stale));
     }
+
+    /// Counts a hit of a fresh value; whether what was counted is to be written now.
+    pub(super) fn note_hit_of(&self, key: Key, saved_ns: u64) -> bool {
+        self.shared.tally.note(&self.namespace, Some(key), |stats| add_hit(stats, saved_ns, 0))
+    }
+}
+
+fn add_hit(stats: &mut CacheStats, saved_ns: u64, stale: u64) {
+    stats.hits += 1;
+    stats.stale += stale;
+    stats.saved_ns = stats.saved_ns.saturating_add(saved_ns);
 }

@@ -9,7 +9,7 @@ use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 
 use crate::error::Result;
 use crate::key::Key;
-use crate::store::Store;
+use crate::store::{PerProcess, Store};
 use crate::value::Loadable;
 
 /// What an entry weighs besides its content, and each of its maps: about what the kernel and this crate keep for them.
@@ -17,10 +17,12 @@ use crate::value::Loadable;
 const BASE_WEIGHT: u64 = 1 << 10;
 const MAP_WEIGHT: u64 = 16 << 10;
 
+type Entries = sync::Cache<Key, Arc<Held>, ByWeight>;
+
 /// Open entries, bounded by their weight in bytes.
 #[derive(Debug)]
 pub(super) struct Memory {
-    held: sync::Cache<Key, Arc<Held>, ByWeight>,
+    held: PerProcess<Entries>,
     capacity: u64,
     /// For how long an entry is handed out without a look whether it is still the one on disk.
     trust: Duration,
@@ -35,7 +37,7 @@ const UNSEEN: u64 = u64::MAX;
 /// An entry, and when it was last seen on disk.
 #[derive(Debug)]
 pub(super) struct Held {
-    pub(super) found: Loadable,
+    pub(super) found: Arc<Loadable>,
     weight: u64,
     seen: AtomicU64,
 }
@@ -51,28 +53,28 @@ impl Weighter<Key, Arc<Held>> for ByWeight {
 
 impl Memory {
     pub(super) fn new(capacity: u64, trust: Duration) -> Self {
-        let items = usize::try_from(capacity / (4 * BASE_WEIGHT)).unwrap_or(usize::MAX).clamp(16, 1 << 16);
-        // Of several shards none would take what weighs more than its part.
-        let options = OptionsBuilder::new()
-            .shards(1)
-            .estimated_items_capacity(items)
-            .weight_capacity(capacity)
-            .build()
-            .expect("both capacities are given");
-        let held =
-            sync::Cache::with_options(options, ByWeight, DefaultHashBuilder::default(), DefaultLifecycle::default());
-        Memory { held, capacity, trust, start: Instant::now(), forgotten: AtomicU64::new(0) }
+        let (held, start) = (PerProcess::new(room(capacity)), Instant::now());
+        Memory { held, capacity, trust, start, forgotten: AtomicU64::new(0) }
+    }
+
+    fn held(&self) -> &Entries {
+        self.held.get(|| room(self.capacity))
     }
 
     fn now(&self) -> u64 {
         u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
+    /// An entry that is held, and was seen on disk a moment ago: nothing is looked at there.
+    pub(super) fn trusted(&self, key: &Key) -> Option<Arc<Held>> {
+        self.held().get(key).filter(|held| self.trusts(held, self.now()))
+    }
+
     /// An entry that is held, and is still the one on disk, as far as that was looked at lately.
     pub(super) fn get(&self, store: &Store, key: &Key) -> Option<Arc<Held>> {
-        let held = self.held.get(key)?;
-        let (now, seen) = (self.now(), held.seen.load(Ordering::SeqCst));
-        if seen != UNSEEN && u128::from(now.saturating_sub(seen)) < self.trust.as_millis() {
+        let held = self.held().get(key)?;
+        let now = self.now();
+        if self.trusts(&held, now) {
             return Some(held);
         }
         if store.is_still(&held.found).unwrap_or(false) {
@@ -81,6 +83,11 @@ impl Memory {
         }
         self.forget(key);
         None
+    }
+
+    fn trusts(&self, held: &Held, now: u64) -> bool {
+        let seen = held.seen.load(Ordering::SeqCst);
+        seen != UNSEEN && u128::from(now.saturating_sub(seen)) < self.trust.as_millis()
     }
 
     /// A mark to be taken before an entry is read from disk, and given to [`hold`](Self::hold) with it.
@@ -96,14 +103,14 @@ impl Memory {
         let fits = weight <= self.capacity / 2;
         let found = if fits { found.into_memory()? } else { found };
         let key = found.head.key;
-        let held = Arc::new(Held { found, weight, seen: AtomicU64::new(UNSEEN) });
+        let held = Arc::new(Held { found: Arc::new(found), weight, seen: AtomicU64::new(UNSEEN) });
         if fits {
             let now = self.now();
-            self.held.insert(key, Arc::clone(&held));
+            self.held().insert(key, Arc::clone(&held));
             if self.mark() == mark {
                 held.seen.store(now, Ordering::SeqCst);
             } else {
-                self.held.remove(&key);
+                self.held().remove(&key);
             }
         }
         Ok(held)
@@ -111,11 +118,24 @@ impl Memory {
 
     pub(super) fn forget(&self, key: &Key) {
         self.forgotten.fetch_add(1, Ordering::SeqCst);
-        self.held.remove(key);
+        self.held().remove(key);
     }
 
     pub(super) fn clear(&self) {
         self.forgotten.fetch_add(1, Ordering::SeqCst);
-        self.held.clear();
+        self.held().clear();
     }
+}
+
+/// Room for entries of so much weight.
+fn room(capacity: u64) -> Entries {
+    let items = usize::try_from(capacity / (4 * BASE_WEIGHT)).unwrap_or(usize::MAX).clamp(16, 1 << 16);
+    // Of several shards none would take what weighs more than its part.
+    let options = OptionsBuilder::new()
+        .shards(1)
+        .estimated_items_capacity(items)
+        .weight_capacity(capacity)
+        .build()
+        .expect("both capacities are given");
+    sync::Cache::with_options(options, ByWeight, DefaultHashBuilder::default(), DefaultLifecycle::default())
 }

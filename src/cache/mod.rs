@@ -267,9 +267,7 @@ impl Cache {
     /// As [`clear`](Self::clear).
     pub fn evict(&self, query: &Query) -> Result<u64> {
         let removed = self.store().evict(&query.clone().namespace(&*self.namespace));
-        if let Some(memory) = &self.shared.memory {
-            memory.clear();
-        }
+        self.clear_memory();
         removed
     }
 
@@ -289,6 +287,13 @@ impl Cache {
             // An entry that lacks a blob cannot be changed. It would be good again as soon as another puts that blob.
             Ok(expired? || self.store().remove_if(info)?)
         })
+    }
+
+    /// Lets go of what the tier in memory holds, as after changes that were made past the cache.
+    pub fn clear_memory(&self) {
+        if let Some(memory) = &self.shared.memory {
+            memory.clear();
+        }
     }
 
     /// What the caches of this namespace and of those nested in it did, in all processes: in others, up to a few

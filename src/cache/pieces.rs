@@ -11,6 +11,7 @@ use crate::callkey::CallKey;
 use crate::disk;
 use crate::error::{Error, Result};
 use crate::format::body::Origin;
+use crate::key::Key;
 use crate::store::{EntryInfo, PutReport};
 use crate::value::{Entry, Loadable, Writer};
 
@@ -78,23 +79,28 @@ impl Cache {
     }
 
     /// The short way to a value that is its tree and whose time is not over: what else the entry says is not looked at.
-    /// `None` for everything else; [`look`](Self::look) says what it is. Counts no hit: see
-    /// [`note_loaded`](Self::note_loaded).
+    /// `None` for everything else; [`look`](Self::look) says what it is. The tier in memory is looked into first. Counts
+    /// no hit: see [`note_loaded`](Self::note_loaded).
     ///
     /// # Errors
     /// What is wrong with the entry, neither counted nor told.
-    pub fn loadable(&self, key: &CallKey) -> Result<Option<Loadable>> {
+    pub fn loadable(&self, key: &Key) -> Result<Option<Arc<Loadable>>> {
         if !self.is_enabled() {
             return Ok(None);
         }
-        let key = key.key();
-        match self.store().loadable(&key, self.shared.tally.has_lately(&key)) {
-            Ok(found) => {
-                Ok(found.filter(|found| lateness(found.head.facts.expires, Duration::ZERO) == Lateness::Fresh))
-            }
+        match self.open(key) {
+            Ok(found) => Ok(found.filter(|found| is_fresh(found))),
             Err(Error::Unsupported { .. }) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// The same, of what the tier in memory has and needs not look for on disk: never waits for anything. `None` as well
+    /// if there is no such tier.
+    pub fn held(&self, key: &Key) -> Option<Arc<Loadable>> {
+        let memory = self.shared.memory.as_ref().filter(|_| self.is_enabled())?;
+        let held = memory.trusted(key)?;
+        is_fresh(&held.found).then(|| Arc::clone(&held.found))
     }
 
     fn try_look(&self, key: &CallKey, stale: Duration) -> Result<Lookup> {
@@ -168,11 +174,15 @@ impl Cache {
         }
     }
 
-    /// Counts a hit of a value that was found the short way.
-    pub fn note_loaded(&self, found: &Loadable) {
-        if self.is_enabled() {
-            self.count_hit(found.head.key, found.head.facts.compute_ns, 0);
-        }
+    /// Counts a hit of a value that was found the short way, and does not go to the disk for it; whether it is time for
+    /// [`write_counts`](Self::write_counts).
+    pub fn note_loaded(&self, found: &Loadable) -> bool {
+        self.is_enabled() && self.note_hit_of(found.head.key, found.head.facts.compute_ns)
+    }
+
+    /// Writes down what was counted, which is done now and then anyway.
+    pub fn write_counts(&self) {
+        self.shared.tally.flush();
     }
 
     /// Counts a miss.
@@ -219,6 +229,11 @@ impl Cache {
             self.tell(what, function, reason, "");
         }
     }
+}
+
+/// Whether the time of what was found is not over.
+fn is_fresh(found: &Loadable) -> bool {
+    lateness(found.head.facts.expires, Duration::ZERO) == Lateness::Fresh
 }
 
 /// Whether the time of an entry is over.

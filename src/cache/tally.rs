@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::format::counters::{CacheStats, Counters};
 use crate::key::Key;
-use crate::store::{Store, forks};
+use crate::store::{PerProcess, Store};
 
 /// How long counts are kept in memory before they are written down.
 const INTERVAL: Duration = Duration::from_secs(5);
@@ -15,40 +15,41 @@ const INTERVAL: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct Tally {
     store: Store,
-    pending: Mutex<Pending>,
+    pending: PerProcess<Mutex<Pending>>,
 }
 
 #[derive(Debug)]
 struct Pending {
     counters: Counters,
     written: Instant,
-    /// A forked child has its parent's counts, which are not its own to write down.
+    /// A forked child that nobody told of the fork has its parent's counts, which are not its own to write down.
     process: u32,
-    forks: u32,
 }
 
 impl Pending {
     fn new() -> Self {
-        let (process, forks) = (std::process::id(), forks());
-        Pending { counters: Counters::default(), written: Instant::now(), process, forks }
+        Pending { counters: Counters::default(), written: Instant::now(), process: std::process::id() }
     }
 }
 
 impl Tally {
     pub(super) fn new(store: Store) -> Self {
-        Tally { store, pending: Mutex::new(Pending::new()) }
+        Tally { store, pending: PerProcess::new(Mutex::new(Pending::new())) }
     }
 
     fn pending(&self) -> MutexGuard<'_, Pending> {
-        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
-        if pending.forks != forks() {
-            *pending = Pending::new();
-        }
-        pending
+        self.pending.get(|| Mutex::new(Pending::new())).lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Counts in a namespace, and a hit of an entry if `hit` names one.
     pub(super) fn count(&self, namespace: &str, hit: Option<Key>, count: impl FnOnce(&mut CacheStats)) {
+        if self.note(namespace, hit, count) {
+            self.flush();
+        }
+    }
+
+    /// The same, without ever going to the disk; whether what was counted is to be [written](Self::flush) now.
+    pub(super) fn note(&self, namespace: &str, hit: Option<Key>, count: impl FnOnce(&mut CacheStats)) -> bool {
         let mut pending = self.pending();
         match pending.counters.namespaces.get_mut(namespace) {
             Some(stats) => count(stats),
@@ -57,9 +58,7 @@ impl Tally {
         if let Some(key) = hit {
             *pending.counters.hits.entry(key).or_default() += 1;
         }
-        if pending.written.elapsed() >= INTERVAL {
-            self.write(pending);
-        }
+        pending.written.elapsed() >= INTERVAL
     }
 
     /// Whether a hit of the entry was counted a moment ago.

@@ -13,10 +13,10 @@ use crate::format::canonical::{Canonical, Container, Piece};
 use crate::key::{Key, MAX_NAME_BYTES};
 
 /// The domain of keys made from calls (blobs-format.md section 6.3).
-static KEYS: Domain = domain!("ndstash 0 key");
+pub(super) static KEYS: Domain = domain!("ndstash 0 key");
 
 /// The name of the only part of a key that has no named ones.
-const UNNAMED: &str = "";
+pub(super) const UNNAMED: &str = "";
 
 /// A part of a key.
 #[derive(Clone, Debug)]
@@ -259,14 +259,7 @@ impl KeyBuilder {
     }
 
     fn key(&self) -> Key {
-        let mut frame = Canonical::new();
-        frame.text(&self.namespace);
-        for text in [&self.function, &self.version] {
-            match text {
-                Some(text) => frame.text(text),
-                None => frame.nil(),
-            }
-        }
+        let mut frame = start(&self.namespace, self.function.as_deref(), self.version.as_deref());
         let (at, mut pieces) = (frame.begin(Container::Map), Vec::new());
         for (name, part) in self.parts.iter().filter(|(_, part)| !part.ignored) {
             let start = frame.len();
@@ -278,6 +271,19 @@ impl KeyBuilder {
         frame.end_sorted(at, pieces).expect("the names of a map differ");
         Key::from_bytes(*KEYS.digest(frame.as_bytes()).as_bytes())
     }
+}
+
+/// What the encoding of a call begins with, before the map of its arguments.
+pub(super) fn start(namespace: &str, function: Option<&str>, version: Option<&str>) -> Canonical {
+    let mut frame = Canonical::new();
+    frame.text(namespace);
+    for text in [function, version] {
+        match text {
+            Some(text) => frame.text(text),
+            None => frame.nil(),
+        }
+    }
+    frame
 }
 
 pub(crate) fn check_namespace(namespace: &str) -> Result<()> {

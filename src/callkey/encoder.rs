@@ -317,7 +317,7 @@ impl Pairs<'_> {
 }
 
 /// Has a value appended, deeper than what holds it. Returns its path, if it is a file.
-fn lend<E: From<Error>>(
+pub(super) fn lend<E: From<Error>>(
     name: &str,
     how: How,
     out: &mut Canonical,

@@ -7,6 +7,7 @@ mod elements;
 mod encode;
 mod encoder;
 mod file;
+mod frame;
 mod round;
 mod single;
 #[cfg(test)]
@@ -23,6 +24,7 @@ use builder::Parts;
 pub(crate) use builder::check_namespace;
 pub(crate) use encode::{FROZEN_SET, INTEGER, SET};
 pub use encoder::{Encoded, Encoder, Items, Pairs};
+pub use frame::{Arguments, CallFrame};
 pub use round::Rounding;
 
 use crate::error::Result;

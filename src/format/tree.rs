@@ -55,6 +55,18 @@ pub enum Tree {
 }
 
 impl Tree {
+    /// About how many bytes of memory it takes.
+    pub(crate) fn footprint(&self) -> u64 {
+        let inside: u64 = match self {
+            Tree::Str(text) => text.capacity() as u64,
+            Tree::Bytes(bytes) => bytes.capacity() as u64,
+            Tree::List(items) | Tree::Tagged(_, items) => items.iter().map(Tree::footprint).sum(),
+            Tree::Map(pairs) => pairs.iter().map(|(key, value)| key.footprint() + value.footprint()).sum(),
+            _ => 0,
+        };
+        size_of::<Tree>() as u64 + inside
+    }
+
     /// The value under a text key, if this is a map that has it.
     pub fn get(&self, key: &str) -> Option<&Tree> {
         let Tree::Map(pairs) = self else { return None };

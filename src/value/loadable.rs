@@ -42,7 +42,7 @@ impl Loadable {
         let (maps, heap): (Vec<_>, Vec<_>) =
             arrays.map(|array| (array, array.is_mapped())).partition(|(_, mapped)| *mapped);
         let heap: u64 = heap.iter().map(|(array, _)| array.len_bytes()).sum();
-        (self.head.manifest_len() + heap, maps.len() as u64)
+        (self.tree.footprint() + heap, maps.len() as u64)
     }
 
     /// Reads every array that is neither mapped nor in the manifest, and checks it, so that no file stays open.

@@ -69,6 +69,12 @@ class Comparison:
         if row := self.named(name):
             self.targets.append(Target(f"{name} / ndstash", self.ratio(row), bound, at_least=True))
 
+    def want_ratio_to(self, name: str, own: str, bound: float) -> None:
+        """The same of another row of ndstash's."""
+        if (row := self.named(name)) and (to := self.named(own)):
+            value = row.figure.median / to.figure.median
+            self.targets.append(Target(f"{name} / {own}", value, bound, at_least=True))
+
     def want_at_most(self, text: str, value: float, bound: float) -> None:
         self.targets.append(Target(text, value, bound, at_least=False))
 

@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable
-from dataclasses import is_dataclass
 from importlib import import_module
 
 import numpy as np
@@ -91,7 +90,7 @@ def _by_kind(kind: type) -> Rule:
             return rule
     if issubclass(kind, tuple) and hasattr(kind, "_fields"):
         return records.named_tuple
-    if is_dataclass(kind):
+    if hasattr(kind, "__dataclass_fields__"):
         return records.record
     return _refused if hasattr(kind, "__next__") else reduced
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 from typing import Any
 
@@ -22,7 +21,9 @@ def named_tuple(value: Any) -> object:
 
 def record(value: Any) -> object:
     """A dataclass, by its fields and whatever else was put on the instance."""
-    fields = {one.name: getattr(value, one.name) for one in dataclasses.fields(value) if hasattr(value, one.name)}
+    from dataclasses import fields as fields_of  # It was loaded by whoever made the class.
+
+    fields = {one.name: getattr(value, one.name) for one in fields_of(value) if hasattr(value, one.name)}
     more = {name: content for name, content in attributes(value).items() if name not in fields}
     return _with_more(value, fields, more)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 import inspect
 import types
@@ -57,6 +56,8 @@ def _made_from(walk: Walk, value: type) -> Iterator[Item]:
 
 def _fields(walk: Walk, value: Any) -> Iterator[Item]:
     """A data class by its fields: the methods that it is given follow from them. Annotations do not count."""
+    from dataclasses import MISSING  # It was loaded by whoever made a data class.
+
     yield "parameters", Named("parameters", [getattr(value.__dataclass_params__, name) for name in PARAMETERS])
     yield "fields", list(value.__dataclass_fields__)
     for field in value.__dataclass_fields__.values():
@@ -64,7 +65,7 @@ def _fields(walk: Walk, value: Any) -> Iterator[Item]:
         yield f"field {field.name}", Named("field", switches)
         for part in ("default", "default_factory", "metadata"):
             content = getattr(field, part)
-            if content is not dataclasses.MISSING and (part != "metadata" or content):
+            if content is not MISSING and (part != "metadata" or content):
                 yield f"field {field.name} {part}", walk.value(content, f"the {part} of field {field.name!r}")
 
 
@@ -102,7 +103,7 @@ def _is_generated(owner: type, name: str, value: Any) -> bool:
     if issubclass(owner, tuple) and hasattr(owner, "_fields"):
         return home in ("collections", f"namedtuple_{owner.__name__}")
     written = home == "dataclasses" or function.__code__.co_filename.startswith(GENERATED)
-    return dataclasses.is_dataclass(owner) and name in GENERATED_NAMES and written
+    return hasattr(owner, "__dataclass_fields__") and name in GENERATED_NAMES and written
 
 
 def _is_own(value: Any) -> bool:

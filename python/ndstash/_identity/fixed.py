@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import datetime
 import enum
-import logging
 import re
+import sys
 import types
 
 import numpy as np
@@ -42,8 +42,8 @@ FIXED_BY_NAME = {
     "uuid.UUID",
 }
 """The same, of modules that are slow to load."""
-BASES = (type, enum.Enum, np.generic, np.dtype, np.ufunc, logging.Logger, staticmethod, classmethod, property, *DESCRIPTORS)
-"""Their subclasses too. Functions, classes and modules are watched on their own; a logger is its name."""
+BASES = (type, enum.Enum, np.generic, np.dtype, np.ufunc, staticmethod, classmethod, property, *DESCRIPTORS)
+"""Their subclasses too. Functions, classes and modules are watched on their own."""
 
 
 def is_fixed(value: object) -> bool:
@@ -53,10 +53,15 @@ def is_fixed(value: object) -> bool:
         return not isinstance(value, np.void)
     if name_among(FIXED_BY_NAME, kind):
         return True
-    if is_memoized(value) or is_opaque(value):
+    if is_memoized(value) or is_opaque(value) or _is_logger(value):
         return True
     if kind is types.MethodType:
         return is_fixed(value.__self__)  # type: ignore[attr-defined]  # the kind has it
     if isinstance(value, tuple | frozenset) and not hasattr(value, "__dict__"):
         return all(map(is_fixed, value))
     return False
+
+
+def _is_logger(value: object) -> bool:
+    """A logger is its name. Who has one has loaded the module."""
+    return isinstance(value, getattr(sys.modules.get("logging"), "Logger", ()))

@@ -19,7 +19,7 @@ class Guard:
     of values that can change.
     """
 
-    __slots__ = ("_absent", "_cells", "_digest", "_entries", "_functions", "_missing", "_seen", "_values", "_whole")
+    __slots__ = ("_absent", "_cells", "_digest", "_entries", "_functions", "_has_others", "_missing", "_seen", "_values", "_whole")
 
     def __init__(self, digest: Callable[[object], str]) -> None:
         """`digest` is what a value that can change is compared by."""
@@ -32,6 +32,8 @@ class Guard:
         self._whole: list[tuple[Namespace, tuple[object, ...]]] = []
         self._values: list[tuple[object, str]] = []
         self._seen: set[tuple[int, str]] = set()
+        self._has_others = False
+        """Whether there are cells, namespaces as a whole, or values: most functions have none of them."""
 
     def function(self, function: types.FunctionType) -> None:
         """Code and defaults of a function."""
@@ -56,14 +58,17 @@ class Guard:
     def cell(self, cell: types.CellType, value: object) -> None:
         """What a cell holds."""
         self._cells.append((cell, value))
+        self._has_others = True
 
     def whole(self, namespace: Namespace) -> None:
         """All that a namespace has."""
         self._whole.append((namespace, tuple(namespace.values())))
+        self._has_others = True
 
     def value(self, value: object, digest: str) -> None:
         """A value that can change in place."""
         self._values.append((value, digest))
+        self._has_others = True
 
     def holds(self) -> bool:
         """Whether nothing has changed. Raises what hashing a value raises."""
@@ -81,7 +86,7 @@ class Guard:
         for is_absent, names in self._absent:
             if not is_absent(names):
                 return False
-        return self._others_hold()
+        return not self._has_others or self._others_hold()
 
     def _others_hold(self) -> bool:
         for cell, value in self._cells:

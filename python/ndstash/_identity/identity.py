@@ -40,14 +40,15 @@ class Options(NamedTuple):
 class Identity:
     """What a function is, in its name and version. Made by `identify`."""
 
-    __slots__ = ("_function", "_holds", "_options", "_walk", "name", "pinned", "version")
+    __slots__ = ("_function", "_options", "_walk", "holds", "name", "pinned", "version")
 
     def __init__(self, function: object, options: Options, importing: bool) -> None:
         """For `identify` only."""
         self._function = function
         self._options = options
         self._walk: Walk | None = None
-        self._holds: Callable[[], bool] = _always
+        self.holds: Callable[[], bool] = _always
+        """Whether all is as it was: what `check` asks."""
         self.name: str = options.name or name_of(function)
         """Module and qualified name, or the name that was given."""
         self.pinned: bool = options.version is not None
@@ -63,7 +64,7 @@ class Identity:
             self.version = walk.run(_content)
         except Changed:
             raise refusal(self.name, "what it uses", "it changes while it is looked at") from None
-        self._holds = _never if walk.pending else walk.guard.holds
+        self.holds = _never if walk.pending else walk.guard.holds
         if self._options.packages:
             self.version = _core.digest(repr((self.version, self.packages)).encode())
 
@@ -89,7 +90,7 @@ class Identity:
         The first check also settles what could not be seen at decoration: names that are defined further down, modules
         that the body imports. Raises Unidentifiable.
         """
-        return self if self._holds() else Identity(self._function, self._options, importing=True)
+        return self if self.holds() else Identity(self._function, self._options, importing=True)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travels with the function, and what is known of its source, which may not be where it goes."""

@@ -7,12 +7,11 @@ from typing import Any
 
 from ndstash._handle import Handle
 from ndstash._memo.asking import Asking
-from ndstash._memo.explain import Explanation, Neighbour
 from ndstash._memo.memoized import AsyncMemoized, Memoized
 from ndstash._memo.options import MemoizeOptions, Options
 from ndstash._memo.ref import Ref
 
-__all__ = ["AsyncMemoized", "Explanation", "MemoizeOptions", "Memoized", "Neighbour", "Options", "Ref", "memoize"]
+__all__ = ["AsyncMemoized", "MemoizeOptions", "Memoized", "Options", "Ref", "memoize"]
 
 
 def memoize(handle: Handle, function: Any, options: Options) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 from ndstash._core import Flight, Key
 from ndstash._memo.batch import Call, shown
 from ndstash._memo.flight import FORCED, take, unlocked
-from ndstash._memo.function import Function, Miss
+from ndstash._memo.function import NOT_THERE, Function, Miss
 from ndstash.errors import Busy
 
 WAIT = 3600.0
@@ -32,10 +32,13 @@ _above: ContextVar[frozenset[Place]] = ContextVar("ndstash_above", default=froze
 
 async def call(function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """The result of a call, found or computed."""
+    found = function.recall(args, kwargs)
+    if type(found) is not Miss:
+        return found
     key = function.try_key(args, kwargs)
     if key is None:
         return await run(function, args, kwargs)
-    found = function.find(key)
+    found = function.find(key) if found is NOT_THERE else found
     return await obtain(function, key, found, args, kwargs) if type(found) is Miss else found
 
 

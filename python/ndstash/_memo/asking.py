@@ -1,23 +1,26 @@
 """What can be asked of a memoized function, apart from calling it."""
 
+from __future__ import annotations
+
 import functools
 from collections.abc import Callable
-from dataclasses import replace
 from types import FunctionType, MethodType
-from typing import Any, Generic, ParamSpec, Self, TypeVar, Unpack, cast
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar, Unpack, cast
 
 from ndstash._core import Key
 from ndstash._handle import Handle
 from ndstash._identity import Identity
 from ndstash._info import EntryInfo, is_over
 from ndstash._memo import travel
-from ndstash._memo.explain import Explanation, Neighbour
 from ndstash._memo.function import Function, Miss
 from ndstash._memo.options import MemoizeOptions, Options
 from ndstash._memo.ref import Ref
 from ndstash._query import Conditions, Entries
-from ndstash._stats import Stats
 from ndstash._switch import Switch
+
+if TYPE_CHECKING:
+    from ndstash._memo.explain import Explanation
+    from ndstash._stats import Stats
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -121,6 +124,8 @@ class Asking(Generic[P, R]):
         >>> area.explain(2, 4).nearest[0].differences[0]["part"]
         'height'
         """
+        from ndstash._memo.explain import Explanation, Neighbour
+
         key, handle = self.key(*args, **kwargs), self._function.outer
         info = handle.core.info(key)
         reason = "not stored" if info is None else "stored, but its time is over" if is_over(info) else "stored"
@@ -179,6 +184,8 @@ class Asking(Generic[P, R]):
         >>> hits, misses
         (1, 1)
         """
+        from ndstash._stats import Stats
+
         return Stats.of(self._function.handle.core)
 
     # --- others like it ------------------------------------------------------------------------------------------
@@ -224,7 +231,7 @@ class Asking(Generic[P, R]):
         [('first',)]
         """
         function = self._function
-        changed = replace(function.options, **Options.checked(options))
+        changed = function.options._replace(**Options.checked(options))
         same = options.keys().isdisjoint(("name", "version", "ignore"))
         made = self._copy()
         made._function = Function(function.outer, function.function, changed, function.identity if same else None)

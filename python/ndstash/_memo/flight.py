@@ -5,18 +5,18 @@ from time import perf_counter
 from typing import Any
 
 from ndstash._core import Flight, Key
-from ndstash._memo.function import Function, Miss
+from ndstash._memo.function import NOT_THERE, Function, Miss
 from ndstash.errors import Busy, Error
 
 FORCED = Miss("it is asked for anew")
 
 
-def call(function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """The result of a call, found or computed."""
+def call(function: Function, args: tuple[Any, ...], kwargs: dict[str, Any], miss: Miss = NOT_THERE) -> Any:
+    """The result of a call that was not found the short way, and why; found or computed."""
     key = function.try_key(args, kwargs)
     if key is None:
         return function.run(args, kwargs)
-    found = function.find(key)
+    found = function.find(key) if miss is NOT_THERE else miss
     return obtain(function, key, found, args, kwargs) if type(found) is Miss else found
 
 

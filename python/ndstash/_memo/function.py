@@ -3,18 +3,17 @@
 import inspect
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from logging import DEBUG, INFO
 from time import perf_counter
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 from ndstash import codec as codecs
-from ndstash._core import Entry, Key
+from ndstash._core import Cache as Core
+from ndstash._core import Calls, Entry, Key
 from ndstash._handle import INHERIT, Handle, Labels, Settings
 from ndstash._identity import Identity, identify
 from ndstash._info import EntryInfo, is_over
 from ndstash._keys import describe_call, rounding
-from ndstash._log import logger, pump, warn
+from ndstash._log import DEBUG, INFO, is_heard, pump, tell, warn
 from ndstash._memo.binding import binder, ignored_names
 from ndstash._memo.options import Options
 from ndstash._memo.untyped import meeting
@@ -29,8 +28,7 @@ MAX_NAMESPACE = 256
 """The longest namespace of a cache, in bytes."""
 
 
-@dataclass(frozen=True)
-class Miss:
+class Miss(NamedTuple):
     """Why there is no result to hand out; with one whose time is over, if that will do while another is computed."""
 
     reason: str
@@ -38,6 +36,8 @@ class Miss:
 
 
 NOT_THERE: Final = Miss("it is not there")
+ALONE: Final = frozenset((Miss, type(None), bool, int, float, complex, str, bytes))
+"""Types of results that have no arrays in them, which may be sent on."""
 
 
 class Function:
@@ -67,19 +67,29 @@ class Function:
         self._stale = seconds(options.stale)
         self._tags = outer.tags(options.tag)
         self._told: set[str] = set()
+        self.recalls: Final = options.valid is None and self.verbose < 2
+        """Whether there is a short way: it asks nobody about a hit, and tells nobody."""
+        self._root: Final = self.handle.root
+        self._way: tuple[Identity, Calls, Core, Core] | None = None
+        """The short way: for which identity, how calls are named, where results are, and what was open then."""
         self._is_portable = True
         """Whether the last result that was found was in the portable form, which has a shorter way: the next may be, too."""
 
     def settings(self) -> Settings:
         """Those of the cache, with the options of the function that matter to who loads a result."""
         codec = self.handle.settings.codec if self.options.codec is None else self.options.codec
-        return replace(self.handle.settings, mmap_mode=self._mode, codec=codec)
+        return self.handle.settings._replace(mmap_mode=self._mode, codec=codec)
 
     # --- keys ----------------------------------------------------------------------------------------------------
 
     def key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Key:
         """The key of a call. Raises TypeError if the function takes no such arguments, or one of them has no key."""
         identity = self.identity = self.identity.check()
+        way = self._way
+        if self.recalls and (way is None or way[0] is not identity or way[3] is not self._root.opened):
+            opened, core = self._root.core, self.handle.core
+            calls = Calls(self._namespace, self.name, identity.version, self._mode, self._rounding)
+            self._way = identity, calls, core, opened
         return self._key(self._bind(*args, **kwargs), identity.version)
 
     def _key(self, parts: dict[str, Any], version: str | None) -> Key:
@@ -106,20 +116,52 @@ class Function:
 
     # --- results -------------------------------------------------------------------------------------------------
 
+    def recall(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The result of a call the short way, if it is there and all is as it was; else a `Miss`: `NOT_THERE` where the long
+        way may find it.
+
+        - The function is checked, as for any call; `_way` is for the very identity that holds.
+        - The key is that of the long way, made of the same canonical bytes of the arguments: it tells apart what keys tell
+          apart, and lists and dicts count by what they hold now. Only what people are shown of it is not made. Arguments
+          that are many, long, arrays or objects go the long way.
+        - The core looks into memory, if the cache has some, and on disk. In memory it holds open entries by their keys, a
+          bounded number of bytes; what is changed through this cache it forgets at once, and whether the entry on disk is
+          still the same it looks now and then. Values that are pickled are not held.
+        - The value is made anew of what was read: nobody gets an object that somebody else has. Arrays are over the same
+          read-only map, or copies, as `mmap_mode` says.
+        """
+        way = self._way
+        if way is None or self.off or not self._is_portable:
+            return NOT_THERE
+        identity, calls, core, opened = way
+        try:
+            if self._root.opened is not opened or not identity.holds() or is_heard(DEBUG):
+                return NOT_THERE
+            value = core.recall(calls, self._bind(*args, **kwargs), NOT_THERE)
+        except Damaged as error:  # It may have been taken out of the way by now.
+            key = self.try_key(args, kwargs)
+            return NOT_THERE if key is None else self._damaged(key, error)
+        except Exception:  # The long way meets it again, and tells.
+            return NOT_THERE
+        if type(value) not in ALONE:
+            send_references()
+        return value
+
     def find(self, key: Key, again: bool = False) -> Any:
         """The result of a call, counted and told; or a `Miss`. `again`: damage was told already."""
-        told = self.verbose > 1 or logger.isEnabledFor(DEBUG)
+        told = self.verbose > 1 or is_heard(DEBUG)
         start = perf_counter() if told else 0.0
         core = self.handle.core
         value: Any = NOT_THERE
         if self._is_portable and self.options.valid is None:
-            send_references()
             try:
                 value = core.hit(key, self._mode, NOT_THERE)
             except Damaged as error:
-                return self._damaged(key, error)
+                return _damage(error) if again else self._damaged(key, error)
             except Exception:  # `look` meets it again, and tells.
                 value = NOT_THERE
+            if type(value) not in ALONE:
+                send_references()
         if value is NOT_THERE:
             entry = core.look(key, self._stale, again=True) if again else core.look(key, self._stale)
             if entry is None:
@@ -165,7 +207,7 @@ class Function:
         """Counts and tells that a result is damaged."""
         self.handle.core.note_damaged(key, str(error))
         pump()
-        return Miss(f"it is damaged: {error}")
+        return _damage(error)
 
     # --- computing -----------------------------------------------------------------------------------------------
 
@@ -181,7 +223,7 @@ class Function:
 
     def _why(self, key: Key, miss: Miss) -> str:
         """Why a result was not there; looked into only if somebody listens."""
-        heard = self.verbose or logger.isEnabledFor(INFO)
+        heard = self.verbose or is_heard(INFO)
         info = self.handle.core.info(key) if heard and miss is NOT_THERE else None
         if info is None:
             return miss.reason
@@ -261,10 +303,14 @@ class Function:
 
     def tell(self, level: int, verbosity: int, text: str, key: Key) -> None:
         """Tells the log, and who wants to see it."""
-        if logger.isEnabledFor(level):
-            logger.log(level, "%s: %s (%s)", self.name, text, key.digest[:12])
+        if is_heard(level):
+            tell(level, "%s: %s (%s)", self.name, text, key.digest[:12])
         if self.verbose >= verbosity:
             print(f"[ndstash] {self.name}: {text}", file=sys.stderr)
+
+
+def _damage(error: Damaged) -> Miss:
+    return Miss(f"it is damaged: {error}")
 
 
 def refuse_generators(function: Callable[..., Any], materialize: bool) -> None:

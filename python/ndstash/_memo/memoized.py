@@ -1,6 +1,6 @@
 """Memoized functions, methods and coroutines.
 
-What coroutines need is loaded when one is called: asyncio is slow to load.
+What coroutines need, and what many calls at once, is loaded when they are made.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar, ov
 
 from ndstash._handle import Handle
 from ndstash._identity import Identity
-from ndstash._memo import batch, flight, travel
+from ndstash._memo import flight, travel
 from ndstash._memo.asking import Asking
 from ndstash._memo.function import Miss
 from ndstash._memo.options import Options
@@ -19,6 +19,8 @@ from ndstash._memo.ref import Ref
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
+
+    from ndstash._memo import batch
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
@@ -45,7 +47,9 @@ class Memoized(Asking[P, R]):
     """
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        value: R = flight.call(self._function, (*self._bound, *args) if self._bound else args, kwargs)
+        given = (*self._bound, *args) if self._bound else args
+        found: Any = self._function.recall(given, kwargs)
+        value: R = flight.call(self._function, given, kwargs, found) if type(found) is Miss else found
         return value
 
     def call(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -92,6 +96,8 @@ class Memoized(Asking[P, R]):
         >>> square.map([1, 2, (3,), {"x": 4}])
         [1, 4, 9, 16]
         """
+
+        from ndstash._memo import batch
 
         def submit(call: batch.Call, to: Executor) -> Future[tuple[Any, ...]]:
             return to.submit(travel.work, self, call.args, call.kwargs)
@@ -157,7 +163,7 @@ class AsyncMemoized(Asking[P, R]):
 
     async def map(self, calls: Iterable[Any], /) -> list[R]:
         """The results of many calls, in their order, all awaited at once. See `Memoized.map` for what a call is."""
-        from ndstash._memo import aio
+        from ndstash._memo import aio, batch
 
         return await aio.results(self._function, [batch.call_of(item, self._bound) for item in calls])
 

@@ -1,8 +1,7 @@
 """How a function is memoized."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, NamedTuple, TypedDict
 
 from ndstash._core import MmapMode, Rounding
 from ndstash._handle import INHERIT, Inherit
@@ -55,8 +54,7 @@ class MemoizeOptions(TypedDict, total=False):
     """Makes a list of what a generator yields. Without it, generators are refused."""
 
 
-@dataclass(frozen=True)
-class Options:
+class Options(NamedTuple):
     """The same, with what was not given."""
 
     ignore: str | int | Iterable[str | int] = ()
@@ -78,14 +76,12 @@ class Options:
     warn_mutation: bool = False
     materialize: bool = False
 
-    def __post_init__(self) -> None:
-        if self.on_error not in ("warn", "raise"):
-            raise ValueError(f"on_error is 'warn' or 'raise', not {self.on_error!r}")
-
     @classmethod
     def checked(cls, given: MemoizeOptions) -> dict[str, Any]:
-        """Those that were given, if there are such options. Raises TypeError else."""
-        unknown = set(given) - {field.name for field in fields(cls)}
+        """Those that were given, if there are such options. Raises TypeError else, ValueError for what none can be."""
+        unknown = set(given) - set(cls._fields)
         if unknown:
             raise TypeError(f"there is no option {min(unknown)!r} of a memoized function")
+        if (on_error := given.get("on_error", "warn")) not in ("warn", "raise"):
+            raise ValueError(f"on_error is 'warn' or 'raise', not {on_error!r}")
         return dict(given)

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
-from ndstash._memo import batch
 from ndstash._memo.function import Function
 
 if TYPE_CHECKING:
@@ -92,4 +91,6 @@ def _is_importable(function: Any) -> bool:
 
 def work(memoized: "Asking[Any, Any]", args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
     """Computes a call of a batch wherever this is, and stores the result. Returns it only if it could not be stored."""
+    from ndstash._memo import batch  # Few send work elsewhere.
+
     return batch.work(memoized._function, args, kwargs)

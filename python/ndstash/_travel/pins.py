@@ -7,7 +7,7 @@ vanishes with the process: so whoever looks for a slot can tell those that dead 
 from __future__ import annotations
 
 import os
-import threading
+from _thread import allocate_lock
 import time
 from collections.abc import Iterator
 from typing import Final, final
@@ -60,7 +60,7 @@ class _Pins:
         # What travels was often put a moment ago: to wait for the disk would write it again.
         self._store = Store.open(path, create=False, durability="deferred")
         self.boot: Final = self._store.boot
-        self._lock = threading.Lock()
+        self._lock = allocate_lock()
         self._held: dict[str, _Held] = {}
         self._slot, self._flight = _claim(self._store)
         self._flight.detach()  # It is the process's, not the thread's, which may wait for others.
@@ -124,7 +124,7 @@ def _lock_of(cache: Cache, name: str) -> Flight | None:
         return None
 
 
-_lock = threading.Lock()
+_lock = allocate_lock()
 _pins: dict[str, _Pins | None] = {}
 """By the path of the store; None where it was tried in vain."""
 
@@ -159,7 +159,7 @@ def _close() -> None:
 def _forget() -> None:
     """In a forked process: the slots are the parent's."""
     global _lock
-    _lock = threading.Lock()
+    _lock = allocate_lock()
     _pins.clear()
 
 

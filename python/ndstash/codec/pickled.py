@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final, final
 from ndstash._core import Damaged
 from ndstash.codec import rebuild
 from ndstash.codec.buffers import Buffers
-from ndstash.codec.culprit import find
 from ndstash.codec.reducers import SMALL, Reducers
 from ndstash.codec.stream import Sink, Source
 
@@ -97,6 +96,8 @@ class _Nowhere:
 def _complaint(value: Any, error: Exception) -> str:
     if isinstance(error, RecursionError):
         return "the value is nested too deeply to be pickled"
+    from ndstash.codec.culprit import find
+
     path, culprit = find(value, lambda: _pickler(_Nowhere(), Reducers(), []))
     kind = f"{type(culprit).__module__}.{type(culprit).__qualname__}".removeprefix("builtins.")
     return f"cannot pickle {path}, a {kind}: {error}"

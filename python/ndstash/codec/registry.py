@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-import threading
+from _thread import allocate_lock
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
@@ -42,7 +42,7 @@ Choice = Codec | Literal["auto", "portable"]
 
 _WORD: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _RESERVED: Final = frozenset({"auto", "pickle", "portable", "stream", "tree"})
-_lock = threading.Lock()
+_lock = allocate_lock()
 _known: dict[str, Codec] = {PICKLE.name: PICKLE}
 
 

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use ndarray::{Array1, Ix1};
-use ndstash::{Cache, CacheOptions, MappedArray, Store, StoreOptions};
+use ndstash::{Cache, CacheOptions, MappedArray, Store, StoreOptions, Tree};
 
 use super::{LONG, cache, cache_with, computes};
 use crate::common::{Child, Dir, Record, bytes_array, modified_ns, trusted};
@@ -144,6 +144,47 @@ fn a_value_of_up_to_half_the_tier_is_held_and_a_larger_one_read_each_time() {
         assert_eq!(ask().len(), len);
         assert_eq!(record.take().is_empty(), held, "{len}");
     }
+}
+
+#[test]
+fn a_value_weighs_what_it_takes_in_memory_and_not_what_it_is_compressed_to() {
+    let dir = Dir::new();
+    drop(dir.blobs_only());
+    let record = Record::default();
+    let store = StoreOptions::new().seam(record.seam()).open(dir.path()).unwrap();
+    let cache = tier(8 << 20, FOR_EVER).open(store, "test").unwrap();
+    for (len, held) in [(3 << 20, true), (5 << 20, false)] {
+        let ask = || -> String { cache.get_or_insert_with(&len, || "a".repeat(len)) };
+        drop((ask(), ask()));
+        record.take();
+        assert_eq!(ask().len(), len);
+        assert_eq!(record.take().is_empty(), held, "{len}");
+    }
+}
+
+#[test]
+fn what_is_held_and_trusted_is_found_without_waiting_for_anything() {
+    let dir = Dir::new();
+    let (trusting, wary) =
+        (cache_with(&dir, &tier(1 << 20, FOR_EVER)), cache_with(&dir, &tier(1 << 20, Duration::ZERO)));
+    trusting.insert(&1, &7).unwrap();
+    let key = trusting.info(&1).unwrap().unwrap().key();
+    let held = |cache: &Cache| cache.held(&key).map(|found| found.tree().clone());
+    assert_eq!([held(&trusting), held(&wary)], [None, None], "nobody has read it");
+    for cache in [&trusting, &wary] {
+        assert_eq!(cache.loadable(&key).unwrap().unwrap().tree(), &Tree::Int(7));
+    }
+    assert_eq!([held(&trusting), held(&wary)], [Some(Tree::Int(7)), None]);
+    trusting.set_enabled(false);
+    assert_eq!(held(&trusting), None);
+    trusting.set_enabled(true);
+    trusting.clear_memory();
+    assert_eq!(held(&trusting), None);
+    trusting.insert(&1, &8).unwrap();
+    assert!(trusting.loadable(&key).unwrap().is_some() && held(&trusting).is_some());
+    trusting.touch(&1, Some(Duration::ZERO)).unwrap();
+    assert!(trusting.loadable(&key).unwrap().is_none() && held(&trusting).is_none(), "its time is over");
+    assert_eq!(trusting.stats().hits, 0, "nothing was noted");
 }
 
 #[test]
