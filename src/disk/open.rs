@@ -2,19 +2,19 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 /// Opens a directory beneath `root`.
 pub(super) fn directory(root: impl AsFd, path: &str) -> io::Result<OwnedFd> {
-    Ok(beneath(root, path, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?)
+    Ok(beneath(root.as_fd(), path, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?)
 }
 
 /// Opens a file beneath `root`, of whatever kind. Never blocks.
 pub(super) fn any(root: impl AsFd, path: &str, flags: OFlags, mode: Mode) -> io::Result<File> {
-    Ok(beneath(root, path, flags | OFlags::NONBLOCK | OFlags::NOCTTY, mode)?.into())
+    Ok(beneath(root.as_fd(), path, flags | OFlags::NONBLOCK | OFlags::NOCTTY, mode)?.into())
 }
 
 /// Opens a regular file beneath `root`.
@@ -33,9 +33,8 @@ pub(super) fn regular_and_stat(root: impl AsFd, path: &str, flags: OFlags, mode:
 }
 
 #[cfg(target_os = "linux")]
-fn beneath(root: impl AsFd, path: &str, flags: OFlags, mode: Mode) -> rustix::io::Result<OwnedFd> {
+fn beneath(root: BorrowedFd<'_>, path: &str, flags: OFlags, mode: Mode) -> rustix::io::Result<OwnedFd> {
     // A path of the store goes down alone, so without links it stays beneath.
-    let root = root.as_fd();
     match rustix::fs::openat2(root, path, flags | OFlags::CLOEXEC, mode, rustix::fs::ResolveFlags::NO_SYMLINKS) {
         // An old kernel, or a sandbox that filters the call.
         Err(Errno::NOSYS | Errno::PERM) => by_component(root, path, flags, mode),
@@ -44,13 +43,12 @@ fn beneath(root: impl AsFd, path: &str, flags: OFlags, mode: Mode) -> rustix::io
 }
 
 #[cfg(not(target_os = "linux"))]
-fn beneath(root: impl AsFd, path: &str, flags: OFlags, mode: Mode) -> rustix::io::Result<OwnedFd> {
+fn beneath(root: BorrowedFd<'_>, path: &str, flags: OFlags, mode: Mode) -> rustix::io::Result<OwnedFd> {
     by_component(root, path, flags, mode)
 }
 
 /// The same without `openat2`: one component after the other, none of which may be a link.
-fn by_component(root: impl AsFd, path: &str, flags: OFlags, mode: Mode) -> rustix::io::Result<OwnedFd> {
-    let root = root.as_fd();
+fn by_component(root: BorrowedFd<'_>, path: &str, flags: OFlags, mode: Mode) -> rustix::io::Result<OwnedFd> {
     let step = OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let (parents, name) = path.rsplit_once('/').unwrap_or(("", path));
     let mut dir: Option<OwnedFd> = None;
@@ -66,7 +64,7 @@ mod tests {
     use super::*;
     use std::os::unix::fs::symlink;
 
-    type Opener = fn(&OwnedFd, &str, OFlags, Mode) -> rustix::io::Result<OwnedFd>;
+    type Opener = fn(BorrowedFd<'_>, &str, OFlags, Mode) -> rustix::io::Result<OwnedFd>;
 
     #[test]
     fn links_are_followed_by_neither_way_of_opening() {
@@ -79,10 +77,10 @@ mod tests {
         symlink(outside.path().join("secret"), dir.path().join("d/link")).unwrap();
         let root = OwnedFd::from(File::open(dir.path()).unwrap());
         for open in [beneath as Opener, by_component as Opener] {
-            assert!(open(&root, "d/file", OFlags::RDONLY, Mode::empty()).is_ok());
-            assert_eq!(open(&root, "d/none", OFlags::RDONLY, Mode::empty()).unwrap_err(), Errno::NOENT);
+            assert!(open(root.as_fd(), "d/file", OFlags::RDONLY, Mode::empty()).is_ok());
+            assert_eq!(open(root.as_fd(), "d/none", OFlags::RDONLY, Mode::empty()).unwrap_err(), Errno::NOENT);
             for planted in ["link/secret", "d/link"] {
-                assert!(open(&root, planted, OFlags::RDONLY, Mode::empty()).is_err(), "{planted}");
+                assert!(open(root.as_fd(), planted, OFlags::RDONLY, Mode::empty()).is_err(), "{planted}");
             }
         }
     }
