@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use fs2::FileExt;
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{AtFlags, Mode, OFlags};
 
 use super::inherited::LockFile;
 use super::seam::{Flow, Step, Verb};
@@ -150,14 +150,16 @@ impl Idle {
         let mut all = self.all();
         let at = all.iter().position(|idle| idle.rel == *rel)?;
         // A forked child has its parent's, and would share the parent's locks.
-        Some(all.swap_remove(at)).filter(|idle| idle.process == std::process::id())
+        Some(all.remove(at)).filter(|idle| idle.process == std::process::id())
     }
 
     fn give(&self, idle: Opened) {
         let mut all = self.all();
-        if all.len() < MAX_IDLE {
-            all.push(idle);
-        }
+        // The one that was wanted longest ago goes: locks of keys are many, and seldom wanted twice.
+        let oldest = (all.len() >= MAX_IDLE).then(|| all.remove(0));
+        all.push(idle);
+        drop(all);
+        drop(oldest);
     }
 }
 
@@ -227,8 +229,16 @@ impl Root {
     /// locking: a lock on a file without a name excludes nobody.
     fn taken(&self, opened: Opened) -> io::Result<Option<Taken>> {
         let Opened { rel, lock, id, process } = opened;
-        let named = super::absent(self.stat(&rel))?.flatten().map(|stat| stat.id);
-        Ok((named == Some(id)).then(|| Taken { root: self.clone(), rel, lock: Some(lock), id, process }))
+        // Only the number is compared, so a link on the way there does no harm.
+        let named = rustix::fs::statat(&self.0.fd, rel.as_str(), AtFlags::SYMLINK_NOFOLLOW).map_err(io::Error::from);
+        let named = super::absent(named)?.and_then(|stat| Stat::new(&stat));
+        Ok((named.is_some_and(|stat| stat.id == id)).then(|| Taken {
+            root: self.clone(),
+            rel,
+            lock: Some(lock),
+            id,
+            process,
+        }))
     }
 
     /// Opens a file that is its own lock, and takes it. It is held for a few system calls only, so a wait that does not

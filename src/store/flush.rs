@@ -133,16 +133,21 @@ impl Flusher {
 
     pub(super) fn add(&self, owed: Owed) -> Result<()> {
         let shared = &self.shared;
-        let files = {
+        let (before, files) = {
             let mut state = shared.lock();
+            let before = state.due.files();
             for blob in &owed.blobs {
                 state.owed.insert(blob.blob.digest, blob.file.id());
                 state.lost.remove(&blob.blob.digest);
             }
             state.due.take_in(owed);
-            state.due.files()
+            (before, state.due.files())
         };
-        shared.changed.notify_one();
+        // The thread is told of the first, for which it begins to wait, and when there is enough.
+        let enough = shared.most / 2;
+        if before == 0 || (before <= enough && files > enough) {
+            shared.changed.notify_one();
+        }
         if files >= shared.most { shared.flush() } else { Ok(()) }
     }
 
