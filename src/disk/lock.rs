@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::os::unix::fs::FileExt as _;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,7 @@ use rustix::fs::{Mode, OFlags};
 
 use super::inherited::LockFile;
 use super::seam::{Flow, Step, Verb};
-use super::{Root, open};
+use super::{Root, Stat, open};
 use crate::error::{At, Error, Result};
 use crate::layout::Rel;
 
@@ -61,14 +62,48 @@ pub(crate) struct SharedGuard(#[expect(dead_code, reason = "held, not read")] He
 
 /// A lock that nobody else holds: what deleting asks to see. Released when dropped.
 #[derive(Debug)]
-pub(crate) struct ExclusiveGuard(#[expect(dead_code, reason = "held, not read")] Held);
+pub(crate) struct ExclusiveGuard(Held);
 
 #[derive(Debug)]
 struct Held {
     root: Root,
     rel: Rel,
     file: LockFile,
+    /// The length of the file when it was locked.
+    len: u64,
     process: u32,
+}
+
+/// A lock file may have content, which is changed under its lock alone, and never synced.
+impl ExclusiveGuard {
+    /// How long the content was when the lock was taken.
+    pub(crate) fn content_len(&self) -> u64 {
+        self.0.len
+    }
+
+    /// The content, of at most `limit` bytes.
+    pub(crate) fn content(&self, limit: u64) -> Result<Vec<u8>> {
+        self.0.root.read_opened(self.0.file.file(), &self.0.rel, limit)
+    }
+
+    /// Changes a part of the content.
+    pub(crate) fn change_content(&self, bytes: &[u8], offset: u64) -> Result<()> {
+        self.amend(|file| file.write_all_at(bytes, offset))
+    }
+
+    /// Puts other content in the place of all of it. Whoever dies in between leaves the first part of the new.
+    pub(crate) fn replace_content(&self, bytes: &[u8]) -> Result<()> {
+        self.amend(|file| {
+            file.set_len(0)?;
+            file.write_all_at(bytes, 0)
+        })
+    }
+
+    fn amend(&self, change: impl FnOnce(&File) -> io::Result<()>) -> Result<()> {
+        let Held { root, rel, file, .. } = &self.0;
+        let step = Step { verb: Verb::Amend, path: rel.as_str(), from: None, file: Some(file.file()) };
+        root.run(&step, || change(file.file()))
+    }
 }
 
 impl Drop for Held {
@@ -144,11 +179,12 @@ impl Root {
             if !locked {
                 return Ok(None);
             }
-            let held = Held { root: self.clone(), rel: rel.clone(), file: lock, process: std::process::id() };
+            let Stat { id, len, .. } = self.look_at(file, rel)?;
+            let held = Held { root: self.clone(), rel: rel.clone(), file: lock, len, process: std::process::id() };
             // Somebody may have unlinked the file between the opening and the locking: a lock on a file without
             // a name excludes nobody.
             let named = super::absent(self.stat(rel)).at("look at", &path)?.flatten().map(|stat| stat.id);
-            if named == Some(self.look_at(held.file.file(), rel)?.id) {
+            if named == Some(id) {
                 return Ok(Some(held));
             }
         }
@@ -171,7 +207,7 @@ impl Root {
         }
     }
 
-    fn open_lock_file(&self, rel: &Rel) -> io::Result<File> {
+    pub(super) fn open_lock_file(&self, rel: &Rel) -> io::Result<File> {
         match open::regular(&self.0.fd, rel.as_str(), OFlags::RDWR, Mode::empty()) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             opened => return opened,

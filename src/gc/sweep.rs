@@ -58,7 +58,7 @@ impl Sweep<'_> {
 
     fn sweep_beside_others(&mut self) -> Result<()> {
         let mut journal = self.inside_gate(|sweep, gate| Journal::open(sweep.store, gate))?;
-        let mut candidates = self.find()?;
+        let mut candidates = self.find(Some(self.collector))?;
         while !candidates.is_empty() {
             journal.read_ahead(self.store)?;
             self.inside_gate(|sweep, gate| sweep.take_batch(&mut candidates, &mut journal, gate))?;
@@ -69,8 +69,8 @@ impl Sweep<'_> {
 
     /// Marks, lists, and makes sure that what was seen of the entries is what power loss leaves: else a removal that is
     /// undone would bring back an entry whose blobs are gone.
-    fn find(&mut self) -> Result<Vec<BlobRef>> {
-        let marks = self.store.mark()?;
+    fn find(&mut self, remembers: Option<&ExclusiveGuard>) -> Result<Vec<BlobRef>> {
+        let marks = self.store.mark(remembers)?;
         let candidates = self.store.candidates(&marks)?;
         if !candidates.is_empty() {
             for shard in 0..=u8::MAX {
@@ -143,7 +143,7 @@ impl Sweep<'_> {
     fn sweep_at_once(&mut self) -> Result<()> {
         self.report.full_disk = true;
         self.inside_gate(|sweep, gate| {
-            for blob in sweep.find()? {
+            for blob in sweep.find(None)? {
                 if sweep.store.root().unlink(&layout::blob(&blob.digest), gate)? {
                     sweep.count_removed(&blob);
                 }

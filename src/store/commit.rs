@@ -224,7 +224,7 @@ impl Store {
             let entered = Instant::now();
             let missing = self.secure_blobs(&mut commit.blobs, &seen, head, &gate)?;
             if missing.is_empty() {
-                let outcome = self.publish_entry(commit, manifest, &gate);
+                let outcome = self.publish_entry(commit, manifest, head.id, &gate);
                 drop(gate);
                 self.note_commit(entered);
                 return outcome;
@@ -289,7 +289,7 @@ impl Store {
     }
 
     /// Inside the gate, every blob there: makes the entry visible under its key's lock.
-    fn publish_entry(&self, commit: &Commit, manifest: SealedFile, _: &SharedGuard) -> Result<Outcome> {
+    fn publish_entry(&self, commit: &Commit, manifest: SealedFile, new: EntryId, _: &SharedGuard) -> Result<Outcome> {
         let mut keys = vec![commit.key];
         keys.extend(commit.remove);
         if let Blobs::Of { entry, .. } = &commit.blobs {
@@ -311,6 +311,7 @@ impl Store {
             Condition::Same(id) if self.entry_id(&commit.key)? != Some(id) => return Ok(Outcome::Changed),
             Condition::Same(_) => true,
         };
+        locks.stamp(&commit.key, new)?;
         manifest.rename_over(&layout::entry(&commit.key))?;
         if let Some(key) = &commit.remove {
             // Power loss may keep the removal and lose the new name, unless that is on disk before.

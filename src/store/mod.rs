@@ -270,6 +270,11 @@ impl Store {
         &self.0.root
     }
 
+    /// Which boot of which machine this is; zeros where that is not known.
+    pub(crate) fn boot(&self) -> [u8; 16] {
+        self.0.boot
+    }
+
     pub(crate) fn arrays(&self) -> &ArraySettings {
         &self.0.settings.arrays
     }
