@@ -50,6 +50,7 @@ fn main() -> ExitCode {
     report.sizes();
     for_one_entry(&mut report);
     for_all_entries(&mut report);
+    stamps(&mut report);
     memory(dir.path(), &mut report);
     limit(&mut report);
     if report.missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -274,6 +275,12 @@ fn for_all_entries(report: &mut Report<'_>) {
         assert_eq!(run.blobs_removed, garbage);
         run
     };
+    let read = report.costs(ROUNDS.1, |sample, _| {
+        forget(sample);
+        collect(sample, 0);
+        sample.count
+    });
+    report.line("gc, every head read, per entry", &shown(&read), Some(growth(&read)), None);
     let whole = report.costs(ROUNDS.1, |sample, _| {
         collect(sample, 0);
         1
@@ -298,6 +305,37 @@ fn for_all_entries(report: &mut Report<'_>) {
     let holds: Vec<_> = runs.iter().map(|run| run.longest_hold).collect();
     let met = holds.iter().all(|hold| *hold < Duration::from_millis(25));
     report.line("  its longest hold of the gate", &shown(&holds), None, Some(("under 25 ms".into(), met)));
+}
+
+/// Takes away what collectors remember.
+fn forget(sample: &Sample) {
+    fs::remove_dir_all(sample.dir.join("marks")).expect("the directory");
+    fs::create_dir(sample.dir.join("marks")).expect("a directory");
+}
+
+/// What a put pays for what collectors remember: the same puts with stamps in the lock files and without, in turn.
+fn stamps(report: &mut Report<'_>) {
+    const PUTS: u64 = 500;
+    let mut ratios = Vec::new();
+    for sample in report.stores {
+        let locks: Vec<PathBuf> = (0..256).map(|shard| sample.dir.join(format!("keylocks/{shard:02x}"))).collect();
+        let stamps: Vec<Vec<u8>> = locks.iter().map(|lock| fs::read(lock).expect("a lock file")).collect();
+        let mut times = [Vec::new(), Vec::new()];
+        for round in 0..2 * ROUNDS.0 {
+            let with = round % 2;
+            for (lock, stamps) in locks.iter().zip(&stamps) {
+                fs::write(lock, if with == 0 { &[] } else { &stamps[..] }).expect("a lock file");
+            }
+            let start = Instant::now();
+            (0..PUTS).for_each(|i| put(&sample.filler, sample, 5 * sample.count + i));
+            times[with].push(start.elapsed());
+        }
+        // Stamps that were put back prove nothing.
+        forget(sample);
+        let [without, with] = times.map(median);
+        ratios.push(format!("{:.2}", with.as_secs_f64() / without.as_secs_f64()));
+    }
+    report.line("put with stamps, by put without", &ratios, None, None);
 }
 
 /// What a collector's memory grows by for each entry: a process that collects each store against one with an empty one.

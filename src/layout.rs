@@ -61,12 +61,13 @@ pub(crate) const RESERVE: Rel = Rel::fixed("reserve");
 pub(crate) const BLOBS: Rel = Rel::fixed("blobs");
 pub(crate) const ENTRIES: Rel = Rel::fixed("entries");
 pub(crate) const KEYLOCKS: Rel = Rel::fixed("keylocks");
+pub(crate) const MARKS: Rel = Rel::fixed("marks");
 pub(crate) const TMP: Rel = Rel::fixed("tmp");
 pub(crate) const TRASH: Rel = Rel::fixed("trash");
 pub(crate) const QUARANTINE: Rel = Rel::fixed("quarantine");
 
 /// The directories of a store, parents first, but for the shards.
-pub(crate) const DIRECTORIES: [Rel; 7] = [BLOBS, ENTRIES, KEYLOCKS, FLIGHTS, TMP, TRASH, QUARANTINE];
+pub(crate) const DIRECTORIES: [Rel; 8] = [BLOBS, ENTRIES, KEYLOCKS, MARKS, FLIGHTS, TMP, TRASH, QUARANTINE];
 
 /// The files that lie beside those directories.
 const TOP_FILES: [Rel; 10] =
@@ -103,9 +104,14 @@ pub(crate) fn entry_shard(shard: u8) -> Rel {
     Rel(Cow::Owned(format!("entries/{shard:02x}")))
 }
 
-/// The lock that orders changes of the entries of one shard.
+/// The lock that orders changes of the entries of one shard, and holds the stamps of their keys.
 pub(crate) fn key_lock(shard: u8) -> Rel {
     Rel(Cow::Owned(format!("keylocks/{shard:02x}")))
+}
+
+/// What collectors remember of the entries of one shard.
+pub(crate) fn marks(shard: u8) -> Rel {
+    Rel(Cow::Owned(format!("marks/{shard:02x}")))
 }
 
 /// The lock of whoever is computing the value of a key.

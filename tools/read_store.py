@@ -68,6 +68,7 @@ BLOB_TIME_NS = 315532800 * 10**9
 CHUNK = 1 << 20
 # The text sets no limit; this one is ours, so that a sparse file cannot exhaust memory.
 JOURNAL_MAX = 1 << 30
+MARKS_MAX = 1 << 30
 # A reader that loses the race against a replacement this often reports it instead of spinning.
 READ_TRIES = 10
 LIST_MAX = 1 << 20
@@ -118,7 +119,7 @@ POLICIES = ("lru", "lfu", "oldest", "cost")
 KNOWN_FEATURES = frozenset()
 
 SHARDS = tuple(f"{i:02x}" for i in range(256))
-DIRECTORIES = ("blobs", "entries", "keylocks", "flights", "tmp", "trash", "quarantine")
+DIRECTORIES = ("blobs", "entries", "keylocks", "marks", "flights", "tmp", "trash", "quarantine")
 FILES = (
     "ndstash.toml", "CACHEDIR.TAG", ".gitignore", "gate.lock", "turnstile.lock", "collector.lock", "journal", "reserve",
     "ledger", "counters",
@@ -847,6 +848,48 @@ def read_ledger(data):
     return dict(zip(LEDGER_FIELDS, numbers))
 
 
+# ---------------------------------------------------------------- stamps and marks [5.8]
+
+MARKS_START = struct.Struct("<8s32sQ")
+MARK = struct.Struct("<32sQ8sQI")
+MARKED_BLOB = struct.Struct("<32sQ")
+
+
+def slot_of(key, stamps):
+    """Which of so many stamps is that of a key."""
+    hashed = 0xcbf29ce484222325
+    for byte in key:
+        hashed = (hashed ^ byte) * 0x100000001b3 % 2**64
+    return hashed % stamps
+
+
+def read_marks(data):
+    """The place, and what is remembered of each entry: key, file number, stamp, manifest length, blobs."""
+    least = MARKS_START.size + DIGEST_SIZE
+    need(len(data) >= least, "length", f"at least {least} bytes", f"{len(data)} bytes")
+    content, sealed = data[:-DIGEST_SIZE], data[-DIGEST_SIZE:]
+    checksum = blake3(content).digest()
+    need(checksum == sealed, "checksum", sealed.hex(), checksum.hex())
+    magic, place, count = MARKS_START.unpack_from(content)
+    need(magic == b"NDM0\0\0\0\0", "magic", "NDM0 and zeros", magic.hex())
+    marks, at = [], MARKS_START.size
+    for _ in range(count):
+        mark, at = read_mark(content, at)
+        need(not marks or marks[-1][0] < mark[0], "key", "keys that ascend", mark[0].hex())
+        marks.append(mark)
+    need(at == len(content), "length", f"{at} bytes before the checksum", f"{len(content)} bytes")
+    return place, marks
+
+
+def read_mark(data, at):
+    need(len(data) - at >= MARK.size, "entry", f"{MARK.size} bytes", f"{len(data) - at} bytes")
+    *facts, count = MARK.unpack_from(data, at)
+    start, end = at + MARK.size, at + MARK.size + MARKED_BLOB.size * count
+    need(count <= BLOBS_MAX, "number of blobs", f"at most {BLOBS_MAX}", count)
+    need(end <= len(data), "blobs", f"{end - start} bytes", f"{len(data) - start} bytes")
+    return (*facts, [MARKED_BLOB.unpack_from(data, i) for i in range(start, end, MARKED_BLOB.size)]), end
+
+
 # ---------------------------------------------------------------- counters [5.7]
 
 COUNTERS_START = struct.Struct("<4sI8s")
@@ -1229,6 +1272,8 @@ class Verifier:
         yield from self.missing()
         yield from self.journal()
         yield from self.ledger()
+        for shard in SHARDS:
+            yield from self.guarded(self.judge_marks, shard, f"marks/{shard}")
         yield from self.leftovers()
 
     def shards(self, kind, judge):
@@ -1347,11 +1392,20 @@ class Verifier:
         if self.store.ledger() is None:
             yield "note", "ledger: damaged: the next put begins a new one"
 
+    def judge_marks(self, shard, place):
+        try:
+            _, marks = read_marks(read_file(self.store.path(place), MARKS_MAX))
+        except FormatError:
+            yield "note", f"{place}: damaged: the next collector reads all entries of the shard"
+            return
+        for key, *_ in marks:
+            need(key[:1] == bytes.fromhex(shard), "key", f"one that begins with {shard}", key.hex())
+
     def leftovers(self):
         for name in sorted(os.listdir(self.store.root)):
             if name not in FILES and name not in DIRECTORIES:
                 yield "note", f"{shown(name)}: unknown name"
-        for kind in ("blobs", "entries", "keylocks"):
+        for kind in ("blobs", "entries", "keylocks", "marks"):
             yield from self.listing(kind, "unknown name", skip=SHARDS.__contains__)
         yield from self.listing("flights", "unknown name", skip=is_hex_name)
         yield from self.listing("tmp", "private files of a live process, or left by a dead one")

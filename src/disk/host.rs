@@ -8,6 +8,9 @@ use super::Root;
 use crate::digest::Digest;
 use crate::error::{At, Result};
 
+/// The length of what tells a file from every other.
+pub(super) const IDENTITY_LEN: usize = 36;
+
 /// Nanoseconds since 1970, for people: no safety rests on it.
 pub(crate) fn now_ns() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -103,6 +106,50 @@ pub(super) fn other_owner(dir: &OwnedFd) -> io::Result<Option<(rustix::fs::Uid, 
     let stat = rustix::fs::fstat(dir)?;
     let foreign = rustix::process::geteuid().is_root() && stat.st_uid != 0;
     Ok(foreign.then(|| (rustix::fs::Uid::from_raw(stat.st_uid), rustix::fs::Gid::from_raw(stat.st_gid))))
+}
+
+/// Whether no other machine writes to a file system: all that was written is then in the memory of this one.
+#[cfg(target_os = "linux")]
+pub(crate) fn is_local(root: &Root) -> bool {
+    // ext2 to ext4, XFS, btrfs, F2FS, ZFS, bcachefs, tmpfs.
+    const LOCAL: [u64; 7] = [0xef53, 0x5846_5342, 0x9123_683e, 0xf2f5_2010, 0x2fc1_2fc1, 0xca45_1a4e, 0x0102_1994];
+    #[allow(clippy::cast_sign_loss, clippy::unnecessary_cast, reason = "the type differs by platform")]
+    rustix::fs::fstatfs(&root.0.fd).is_ok_and(|stat| LOCAL.contains(&(stat.f_type as u64 & 0xffff_ffff)))
+}
+
+/// Whether no other machine writes to a file system. Not known on this platform.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn is_local(_: &Root) -> bool {
+    false
+}
+
+/// What tells a file or directory from every other of this boot: the mounting of its file system, its device, number and
+/// time of birth. A copy has others, whoever made it; so has a file system that was unmounted, which may have lost what
+/// was not synced. `None` where the kernel or the file system does not tell.
+#[cfg(target_os = "linux")]
+pub(super) fn identity(dir: &OwnedFd, name: &str) -> rustix::io::Result<Option<[u8; IDENTITY_LEN]>> {
+    use rustix::fs::{AtFlags, StatxFlags, statx};
+    // Since Linux 6.8. Numbers of the older kind are given again.
+    const UNIQUE_MOUNT: StatxFlags = StatxFlags::from_bits_retain(0x4000);
+    let asked = StatxFlags::INO | StatxFlags::BTIME | UNIQUE_MOUNT;
+    let found = statx(dir, name, AtFlags::SYMLINK_NOFOLLOW, asked)?;
+    if !StatxFlags::from_bits_retain(found.stx_mask).contains(asked) {
+        return Ok(None);
+    }
+    let mut identity = Vec::with_capacity(IDENTITY_LEN);
+    identity.extend_from_slice(&found.stx_mnt_id.to_le_bytes());
+    identity.extend_from_slice(&found.stx_dev_major.to_le_bytes());
+    identity.extend_from_slice(&found.stx_dev_minor.to_le_bytes());
+    identity.extend_from_slice(&found.stx_ino.to_le_bytes());
+    identity.extend_from_slice(&found.stx_btime.tv_sec.to_le_bytes());
+    identity.extend_from_slice(&found.stx_btime.tv_nsec.to_le_bytes());
+    Ok(identity.try_into().ok())
+}
+
+/// What tells a file or directory from every other. Not known on this platform.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn identity(_: &OwnedFd, _: &str) -> rustix::io::Result<Option<[u8; IDENTITY_LEN]>> {
+    Ok(None)
 }
 
 /// Bytes that an ordinary user may still write.

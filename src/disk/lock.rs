@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::os::unix::fs::FileExt as _;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -64,22 +65,59 @@ pub(crate) struct SharedGuard(#[expect(dead_code, reason = "held, not read")] He
 
 /// A lock that nobody else holds: what deleting asks to see. Released when dropped.
 #[derive(Debug)]
-pub(crate) struct ExclusiveGuard(#[expect(dead_code, reason = "held, not read")] Held);
+pub(crate) struct ExclusiveGuard(Held);
 
 #[derive(Debug)]
 struct Held(Taken);
 
+impl std::ops::Deref for Held {
+    type Target = Taken;
+
+    fn deref(&self) -> &Taken {
+        &self.0
+    }
+}
+
+/// A lock file may have content, which is changed under its lock alone, and never synced.
+impl ExclusiveGuard {
+    /// How long the content was when the lock was taken.
+    pub(crate) fn content_len(&self) -> u64 {
+        self.0.len
+    }
+
+    /// The content, of at most `limit` bytes.
+    pub(crate) fn content(&self, limit: u64) -> Result<Vec<u8>> {
+        self.0.root.read_opened(self.0.file(), &self.0.rel, limit)
+    }
+
+    /// Changes a part of the content.
+    pub(crate) fn change_content(&self, bytes: &[u8], offset: u64) -> Result<()> {
+        self.amend(|file| file.write_all_at(bytes, offset))
+    }
+
+    /// Puts other content in the place of all of it. Whoever dies in between leaves the first part of the new.
+    pub(crate) fn replace_content(&self, bytes: &[u8]) -> Result<()> {
+        self.amend(|file| {
+            file.set_len(0)?;
+            file.write_all_at(bytes, 0)
+        })
+    }
+
+    fn amend(&self, change: impl FnOnce(&File) -> io::Result<()>) -> Result<()> {
+        let (Taken { root, rel, .. }, file) = (&*self.0, self.0.file());
+        let step = Step { verb: Verb::Amend, path: rel.as_str(), from: None, file: Some(file) };
+        root.run(&step, || change(file))
+    }
+}
+
 impl Drop for Held {
     fn drop(&mut self) {
-        let Taken { root, rel, .. } = &self.0;
-        let (root, rel) = (root.clone(), rel.clone());
-        if !self.0.is_ours() {
+        if !self.is_ours() {
             return;
         }
-        let file = self.0.lock.as_ref().map(LockFile::file);
-        let step = Step { verb: Verb::Unlock, path: rel.as_str(), from: None, file };
+        let step = Step { verb: Verb::Unlock, path: self.rel.as_str(), from: None, file: Some(self.file()) };
         // An unlock that is stopped by a test still ends with the descriptor.
-        if root.0.seam.before(&step).is_ok_and(|flow| flow != Flow::Skip) {
+        if self.root.0.seam.before(&step).is_ok_and(|flow| flow != Flow::Skip) {
             self.0.release();
         }
     }
@@ -92,10 +130,16 @@ struct Taken {
     rel: Rel,
     lock: Option<LockFile>,
     id: FileId,
+    /// The length of the file once it was locked.
+    len: u64,
     process: u32,
 }
 
 impl Taken {
+    fn file(&self) -> &File {
+        self.lock.as_ref().expect("it is released only when it is dropped").file()
+    }
+
     fn is_ours(&self) -> bool {
         self.process == std::process::id()
     }
@@ -116,7 +160,7 @@ pub(super) struct OwnLock(Taken);
 
 impl OwnLock {
     pub(super) fn file(&self) -> &File {
-        self.0.lock.as_ref().expect("it is released only when it is dropped").file()
+        self.0.file()
     }
 }
 
@@ -232,13 +276,8 @@ impl Root {
         // Only the number is compared, so a link on the way there does no harm.
         let named = rustix::fs::statat(&self.0.fd, rel.as_str(), AtFlags::SYMLINK_NOFOLLOW).map_err(io::Error::from);
         let named = super::absent(named)?.and_then(|stat| Stat::new(&stat));
-        Ok((named.is_some_and(|stat| stat.id == id)).then(|| Taken {
-            root: self.clone(),
-            rel,
-            lock: Some(lock),
-            id,
-            process,
-        }))
+        let Some(Stat { len, .. }) = named.filter(|stat| stat.id == id) else { return Ok(None) };
+        Ok(Some(Taken { root: self.clone(), rel, lock: Some(lock), id, len, process }))
     }
 
     /// Opens a file that is its own lock, and takes it. It is held for a few system calls only, so a wait that does not
@@ -259,7 +298,7 @@ impl Root {
         }
     }
 
-    fn open_lock_file(&self, rel: &Rel) -> io::Result<(File, rustix::fs::Stat)> {
+    pub(super) fn open_lock_file(&self, rel: &Rel) -> io::Result<(File, rustix::fs::Stat)> {
         match open::regular_and_stat(&self.0.fd, rel.as_str(), OFlags::RDWR, Mode::empty()) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             opened => return opened,

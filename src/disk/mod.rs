@@ -29,7 +29,7 @@ use rustix::io::Errno;
 
 pub(crate) use given::open_given;
 pub(crate) use host::{
-    available_space, boot_id, forbids_deferring, host_name, now_ns, open_files_limit, random_bits,
+    available_space, boot_id, forbids_deferring, host_name, is_local, now_ns, open_files_limit, random_bits,
     untrusted_file_system, user_name,
 };
 pub(crate) use inherited::{for_each_lock, null_device, redirect};
@@ -201,9 +201,14 @@ impl Root {
 
     /// Does one operation after the seam has seen it. An operation that a test leaves out yields the default.
     fn run<T: Default>(&self, step: &Step<'_>, op: impl FnOnce() -> io::Result<T>) -> Result<T> {
+        self.run_seen(step, |_| op())
+    }
+
+    /// The same, of an operation that a test may want done in part.
+    fn run_seen<T: Default>(&self, step: &Step<'_>, op: impl FnOnce(Flow) -> io::Result<T>) -> Result<T> {
         match self.0.seam.before(step) {
             Ok(Flow::Skip) => Ok(T::default()),
-            Ok(Flow::Go | Flow::Half) => op(),
+            Ok(flow) => op(flow),
             Err(error) => Err(error),
         }
         .at_made(step.verb.action(), || self.0.path.join(step.path))
@@ -293,6 +298,11 @@ impl Root {
 
     fn stat(&self, rel: &Rel) -> io::Result<Option<Stat>> {
         self.beside(rel, stat_in)
+    }
+
+    /// What tells the file or directory that has this name from every other of this boot; `None` where that is not known.
+    pub(crate) fn identity(&self, rel: &Rel) -> Result<Option<[u8; host::IDENTITY_LEN]>> {
+        self.step(Verb::Look, rel, || Ok(absent(self.beside(rel, host::identity))?.flatten()))
     }
 
     /// Looks at an open file.
@@ -405,6 +415,16 @@ impl Root {
             let Some(changed) = change(&bytes) else { return Ok(()) };
             file.write_all_at(&changed, 0)?;
             if changed.len() < bytes.len() { file.set_len(changed.len() as u64) } else { Ok(()) }
+        })
+    }
+
+    /// Puts other content into a file that may be lost or torn at any time, making it if it is missing. Not synced. What
+    /// could be written of content that did not fit is taken back.
+    pub(crate) fn overwrite(&self, rel: &Rel, bytes: &[u8], _: &ExclusiveGuard) -> Result<()> {
+        self.step(Verb::Amend, rel, || {
+            let (file, _) = self.open_lock_file(rel)?;
+            file.set_len(0)?;
+            file.write_all_at(bytes, 0).inspect_err(|_| drop(file.set_len(0)))
         })
     }
 

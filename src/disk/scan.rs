@@ -3,7 +3,7 @@
 use rustix::fs::{Dir, FileType};
 use walkdir::WalkDir;
 
-use super::seam::Verb;
+use super::seam::{Flow, Step, Verb};
 use super::{Root, open};
 use crate::error::Result;
 use crate::layout::Rel;
@@ -15,13 +15,16 @@ pub(crate) struct Listed {
     pub(crate) name: String,
     /// It is a regular file, as far as the directory says.
     pub(crate) regular: bool,
+    /// The number of the file, as the directory gives it: another's, once that file is gone and its number given again.
+    pub(crate) inode: u64,
 }
 
 impl Root {
     /// The names in a directory, through the store's own descriptor: a store that is moved or swapped while it is
     /// listed cannot lead a collector to judge one directory and clean another.
     pub(crate) fn list(&self, rel: &Rel) -> Result<Vec<Listed>> {
-        self.step(Verb::List, rel, || {
+        let step = Step { verb: Verb::List, path: rel.as_str(), from: None, file: None };
+        self.run_seen(&step, |flow| {
             let dir = match rel.as_str() {
                 "" => Dir::read_from(&self.0.fd)?,
                 path => Dir::new(open::directory(&self.0.fd, path)?)?,
@@ -32,7 +35,8 @@ impl Root {
                 let name = entry.file_name().to_string_lossy().into_owned();
                 if name != "." && name != ".." {
                     let regular = matches!(entry.file_type(), FileType::RegularFile | FileType::Unknown);
-                    found.push(Listed { name, regular });
+                    let inode = if flow == Flow::Half { 0 } else { entry.ino() };
+                    found.push(Listed { name, regular, inode });
                 }
             }
             Ok(found)

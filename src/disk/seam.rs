@@ -113,7 +113,8 @@ pub enum Flow {
     Go,
     /// It is left out, and nobody is told: a seeded bug.
     Skip,
-    /// Of a write, only the first half is done; then it fails.
+    /// Of a write, only the first half is done; then it fails. Of a listing, every file seems to have the number 0, as if
+    /// all had been given the same one in turn.
     Half,
 }
 

@@ -9,8 +9,10 @@ pub(crate) mod head;
 pub(crate) mod iso;
 pub(crate) mod journal;
 pub(crate) mod ledger;
+pub(crate) mod marks;
 pub(crate) mod settings;
 pub(crate) mod single;
+pub(crate) mod stamps;
 pub(crate) mod tag;
 pub(crate) mod tree;
 #[cfg(test)]

@@ -16,7 +16,9 @@ use super::counters::{CacheStats, Counters};
 use super::head::{BlobRef, EntryId, Facts, Head};
 use super::journal;
 use super::ledger::Ledger;
+use super::marks::{self, Mark};
 use super::settings::{ArraySettings, Limits, Policy, Settings};
+use super::stamps;
 use super::tree::{ArrayIndex, Tag, Tree};
 use crate::digest::Digest;
 use crate::dtype::DType;
@@ -311,6 +313,33 @@ fn ledger() -> Ledger {
     Ledger { sequence, bytes, entries: 7, counted_bytes, counted_entries, culled: 3, culled_before: 2 }
 }
 
+/// Where the marks were written.
+fn place() -> Digest {
+    Digest::of(b"the place of the vectors")
+}
+
+fn marked() -> Vec<Mark> {
+    let mark = |name: &str, inode, manifest_len, blobs| {
+        let key = Key::from_name(name).unwrap();
+        Mark { key, inode, stamp: *b"8 bytes.", manifest_len, blobs }
+    };
+    let mut several = vec![blob(0), blob(1), blob(4096)];
+    several.sort_unstable();
+    let mut marks = vec![mark("a", 1, 248, Vec::new()), mark("/", u64::MAX, 1 << 40, several)];
+    marks.push(Mark { stamp: [0; 8], ..mark(" ", 0, 300, vec![blob(1)]) });
+    marks.sort_unstable_by_key(|mark| mark.key);
+    marks
+}
+
+/// Keys that differ at either end, and where the stamps of some numbers of them lie.
+fn slots() -> Vec<(Key, u64, u64)> {
+    let mut keys = vec![Key::from_bytes([0; 32]), Key::from_name("a").unwrap()];
+    keys.extend([0, 31].map(|at| Key::from_bytes(std::array::from_fn(|i| u8::from(i == at)))));
+    let of =
+        |key: Key| [1, 3, 64, 1 << 40].map(|number| (key, number, stamps::place(&key, number * 8 + 7).unwrap() / 8));
+    keys.into_iter().flat_map(of).collect()
+}
+
 /// Two frames, which add up.
 fn counters() -> [Counters; 2] {
     let numbers =
@@ -329,6 +358,7 @@ fn files() -> BTreeMap<&'static str, Vec<u8>> {
     files.insert("journal.bin", journal_frames().iter().flat_map(|frame| journal::encode_frame(frame)).collect());
     files.insert("counters.bin", counters().iter().flat_map(Counters::encode_frame).collect());
     files.insert("ledger.bin", ledger().encode().to_vec());
+    files.insert("marks.bin", marks::encode(&place(), &marked()));
     files.insert("settings.toml", settings().encode().into_bytes());
     let listed = serde_json::to_string_pretty(&listing()).unwrap() + "\n";
     files.insert("vectors.json", listed.into_bytes());
@@ -358,6 +388,10 @@ fn listing() -> Value {
             "file": "settings.toml", "inline_max": 1024, "inline_total": 8192, "shared": true,
             "limits": { "bytes": 1_u64 << 40, "entries": 9, "age": 0, "policy": "cost" },
         },
+        "marks": { "file": "marks.bin", "place": place().to_string(), "entries": marks_json() },
+        "slots": slots().into_iter().map(|(key, stamps, slot)| {
+            json!({ "key": key.to_string(), "stamps": stamps, "slot": slot })
+        }).collect::<Vec<_>>(),
         "counters": { "file": "counters.bin", "sums": counters_json() },
         "ledger": {
             "file": "ledger.bin", "sequence": ledger().sequence, "bytes": ledger().bytes,
@@ -365,6 +399,19 @@ fn listing() -> Value {
             "counted_entries": ledger().counted_entries, "culled": ledger().culled, "culled_before": ledger().culled_before,
         },
     })
+}
+
+fn marks_json() -> Vec<Value> {
+    let blobs = |mark: &Mark| -> Vec<Value> {
+        mark.blobs.iter().map(|blob| json!({ "digest": blob.digest.to_string(), "bytes": blob.len })).collect()
+    };
+    let mark = |mark: &Mark| {
+        json!({
+            "key": mark.key.to_string(), "file_number": mark.inode, "stamp": hex(&mark.stamp),
+            "manifest_bytes": mark.manifest_len, "blobs": blobs(mark),
+        })
+    };
+    marked().iter().map(mark).collect()
 }
 
 fn counters_json() -> Value {
@@ -513,6 +560,7 @@ fn the_parsers_read_the_vectors_as_what_they_were_made_of() {
     assert_eq!(digests, journal_frames().concat());
     assert_eq!(Settings::parse(&files["settings.toml"]).unwrap(), settings());
     assert_eq!(Ledger::parse(&files["ledger.bin"]).unwrap(), ledger());
+    assert_eq!(marks::parse(&files["marks.bin"], &place()).unwrap(), marked());
     let (sums, first) = Counters::parse_frames(&files["counters.bin"]);
     assert_eq!((sums.hits[&Key::from_bytes([0x42; 32])], first), (301, counters()[0].encode_frame().len()));
 }

@@ -1,10 +1,12 @@
-//! Marking: which blobs entries name, and which others there are. Writes nothing and takes no lock.
+//! Marking: which blobs entries name, and which others there are.
 
 use std::sync::Mutex;
 
 use rayon::prelude::*;
 
+use super::remember::{Remembered, Use};
 use crate::digest::Digest;
+use crate::disk::ExclusiveGuard;
 use crate::error::Result;
 use crate::format::head::{BlobRef, Head};
 use crate::key::Key;
@@ -36,12 +38,7 @@ impl Marks {
     }
 
     pub(crate) fn of_heads(heads: Vec<Head>) -> Self {
-        let (entries, manifest_bytes) = (heads.len() as u64, heads.iter().map(Head::manifest_len).sum());
-        let mut live: Vec<BlobRef> = heads.into_iter().flat_map(|head| head.blobs).collect();
-        let named_bytes = live.iter().map(|blob| blob.len).sum();
-        live.sort_unstable();
-        live.dedup();
-        Marks { entries, live, named_bytes, manifest_bytes, torn: Vec::new() }
+        heads.into_iter().map(|head| (head.manifest_len(), head.blobs)).collect()
     }
 
     /// What all shards say, read on all cores. It goes into one list as it comes: no blob is in memory twice for long.
@@ -69,23 +66,51 @@ impl Marks {
     }
 }
 
+/// Of entries, the length of the manifest and the blobs of each.
+impl FromIterator<(u64, Vec<BlobRef>)> for Marks {
+    fn from_iter<I: IntoIterator<Item = (u64, Vec<BlobRef>)>>(entries: I) -> Self {
+        let mut marks = Marks::default();
+        for (manifest_len, blobs) in entries {
+            marks.entries += 1;
+            marks.manifest_bytes += manifest_len;
+            marks.named_bytes += blobs.iter().map(|blob| blob.len).sum::<u64>();
+            marks.live.extend(blobs);
+        }
+        marks.live.sort_unstable();
+        marks.live.dedup();
+        marks
+    }
+}
+
 impl Store {
-    /// Reads the head of every entry. One that cannot be read ends it: fail closed.
-    pub(crate) fn mark(&self) -> Result<Marks> {
-        Marks::gather(|shard| self.mark_shard(shard))
+    /// Reads the head of every entry, but for those that an earlier collector has read and that are the same. One that
+    /// cannot be read ends it: fail closed. Without the collector's lock it writes nothing and takes no lock.
+    pub(crate) fn mark(&self, collector: Option<&ExclusiveGuard>) -> Result<Marks> {
+        let how = Use::of(self, collector);
+        Marks::gather(|shard| self.mark_shard(shard, how))
     }
 
-    fn mark_shard(&self, shard: u8) -> Result<Marks> {
-        let (mut heads, mut torn) = (Vec::new(), Vec::new());
-        for key in self.keys_in(shard)? {
-            match Manifest::read_head(self, &key)? {
-                Some(head) => heads.push(head),
-                None if Manifest::is_torn(self, &key)? => torn.push(key),
-                // It has gone since it was listed: it was removed, or replaced by a commit that told the journal.
-                None => {}
-            }
+    fn mark_shard(&self, shard: u8, how: Use<'_>) -> Result<Marks> {
+        let listed = self.files_in(shard)?;
+        let mut torn = Vec::new();
+        if let Some(remembered) = Remembered::recall(self, shard, listed.len(), how) {
+            let marks = remembered.complete(listed, how, &mut torn)?;
+            let marks = marks.into_iter().map(|mark| (mark.manifest_len, mark.blobs)).collect();
+            return Ok(Marks { torn, ..marks });
         }
+        let heads = listed.iter().filter_map(|(key, _)| self.mark_head(key, &mut torn).transpose());
+        let heads = heads.collect::<Result<_>>()?;
         Ok(Marks { torn, ..Marks::of_heads(heads) })
+    }
+
+    /// The head of an entry. `None` if it has gone since it was listed: it was removed, or replaced by a commit that told
+    /// the journal; or if power loss has left of it what is no entry.
+    pub(super) fn mark_head(&self, key: &Key, torn: &mut Vec<Key>) -> Result<Option<Head>> {
+        let head = Manifest::read_head(self, key)?;
+        if head.is_none() && Manifest::is_torn(self, key)? {
+            torn.push(*key);
+        }
+        Ok(head)
     }
 
     /// The blobs that are there and not marked, with their lengths.

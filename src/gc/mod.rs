@@ -6,6 +6,7 @@
 
 mod journal;
 mod mark;
+mod remember;
 mod sweep;
 
 use std::time::Duration;
@@ -85,7 +86,7 @@ pub struct GcPlan {
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct GcReport {
-    /// Number of entries whose heads were read.
+    /// Number of entries.
     pub entries: u64,
     /// Number of blobs that entries name.
     pub blobs_kept: u64,
@@ -122,7 +123,7 @@ impl Store {
     /// # Errors
     /// As [`gc`](Self::gc).
     pub fn plan_gc(&self) -> Result<GcPlan> {
-        self.plan_from(&self.mark()?)
+        self.plan_from(&self.mark(None)?)
     }
 
     /// The plan that follows from what the entries name.

@@ -59,7 +59,7 @@ impl Sweep<'_> {
 
     fn sweep_beside_others(&mut self) -> Result<()> {
         let mut journal = self.inside_gate(|sweep, gate| Journal::open(sweep.store, gate))?;
-        let (mut candidates, torn) = self.find()?;
+        let (mut candidates, torn) = self.find(Some(self.collector))?;
         if !torn.is_empty() {
             self.inside_gate(|sweep, gate| sweep.remove_torn(&torn, gate))?;
         }
@@ -73,8 +73,8 @@ impl Sweep<'_> {
 
     /// Marks, lists, and makes sure that what was seen of the entries is what power loss leaves: else a removal that is
     /// undone would bring back an entry whose blobs are gone.
-    fn find(&mut self) -> Result<(Vec<BlobRef>, Vec<Key>)> {
-        let marks = self.store.mark()?;
+    fn find(&mut self, remembers: Option<&ExclusiveGuard>) -> Result<(Vec<BlobRef>, Vec<Key>)> {
+        let marks = self.store.mark(remembers)?;
         let candidates = self.store.candidates(&marks)?;
         if !candidates.is_empty() {
             for shard in 0..=u8::MAX {
@@ -157,7 +157,7 @@ impl Sweep<'_> {
     fn sweep_at_once(&mut self) -> Result<()> {
         self.report.full_disk = true;
         self.inside_gate(|sweep, gate| {
-            let (candidates, torn) = sweep.find()?;
+            let (candidates, torn) = sweep.find(None)?;
             sweep.remove_torn(&torn, gate)?;
             for blob in candidates {
                 if sweep.store.root().unlink(&layout::blob(&blob.digest), gate)? {

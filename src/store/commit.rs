@@ -252,7 +252,7 @@ impl Store {
             let entered = Instant::now();
             let missing = self.secure_blobs(&mut commit.blobs, &seen, head, &gate)?;
             if missing.is_empty() {
-                let outcome = self.publish_entry(commit, manifest, &gate);
+                let outcome = self.publish_entry(commit, manifest, head.id, &gate);
                 drop(gate);
                 self.note_commit(entered);
                 return outcome;
@@ -327,6 +327,7 @@ impl Store {
         &self,
         commit: &Commit,
         manifest: SealedFile,
+        new: EntryId,
         _: &SharedGuard,
     ) -> Result<(Outcome, Option<Unsynced>)> {
         const CHANGED: (Outcome, Option<Unsynced>) = (Outcome::Changed, None);
@@ -351,6 +352,7 @@ impl Store {
             Condition::Same(id) if self.entry_id(&commit.key)? != Some(id) => return Ok(CHANGED),
             Condition::Same(_) => true,
         };
+        locks.stamp(&commit.key, new)?;
         let unsynced = manifest.rename_over(&layout::entry(&commit.key))?;
         if let Some(key) = &commit.remove {
             // Power loss may keep the removal and lose the new name, unless that is on disk before.

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 use super::Store;
 use crate::disk::{ExclusiveGuard, Root, SharedGuard};
 use crate::error::Result;
+use crate::format::head::EntryId;
+use crate::format::stamps;
 use crate::key::Key;
 use crate::layout;
 
@@ -41,16 +43,27 @@ impl Store {
         let mut shards: Vec<u8> = keys.iter().map(Key::shard).collect();
         shards.sort_unstable();
         shards.dedup();
-        shards.into_iter().map(|shard| self.lock_shard(shard)).collect::<Result<_>>().map(KeyGuards)
+        let lock = |shard| Ok((shard, self.lock_shard(shard)?));
+        shards.into_iter().map(lock).collect::<Result<_>>().map(KeyGuards)
     }
 }
 
 /// The locks of at least one key.
-pub(crate) struct KeyGuards(Vec<ExclusiveGuard>);
+pub(crate) struct KeyGuards(Vec<(u8, ExclusiveGuard)>);
 
 impl KeyGuards {
     /// The proof that deleting asks to see.
     pub(crate) fn proof(&self) -> &ExclusiveGuard {
-        &self.0[0]
+        &self.0[0].1
+    }
+
+    /// Tells the next collector, if one has ever asked, that what it remembers of a key holds no more. Comes before the
+    /// entry is visible, under the lock of its key: who holds that lock finds every stamp with its entry.
+    pub(crate) fn stamp(&self, key: &Key, id: EntryId) -> Result<()> {
+        let locked = self.0.iter().filter(|(shard, _)| *shard == key.shard());
+        locked.into_iter().try_for_each(|(_, lock)| match stamps::place(key, lock.content_len()) {
+            Some(at) => lock.change_content(&stamps::stamp(id), at),
+            None => Ok(()),
+        })
     }
 }

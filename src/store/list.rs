@@ -55,12 +55,14 @@ impl Store {
 
     /// The keys filed in one shard; strays are passed over.
     pub(crate) fn keys_in(&self, shard: u8) -> Result<Vec<Key>> {
+        Ok(self.files_in(shard)?.into_iter().map(|(key, _)| key).collect())
+    }
+
+    /// The same, with the number that the listing gives each file.
+    pub(crate) fn files_in(&self, shard: u8) -> Result<Vec<(Key, u64)>> {
         let listed = self.root().list(&layout::entry_shard(shard))?;
-        Ok(listed
-            .iter()
-            .filter(|file| file.regular)
-            .filter_map(|file| layout::parse_entry(shard, &file.name))
-            .collect())
+        let named = listed.iter().filter(|file| file.regular);
+        Ok(named.filter_map(|file| Some((layout::parse_entry(shard, &file.name)?, file.inode))).collect())
     }
 
     /// What an entry says of itself; `None` if there is none. Opens no blob, and does not count as a use.

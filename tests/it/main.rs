@@ -38,6 +38,7 @@ mod produce; // results made in place or row by row, and nothing of them left if
 mod property; // random histories against a plain map
 mod put_if; // of those who expect the same, one goes on
 mod reader; // tools/read_store.py and the library agree
+mod remember; // collectors read no head twice, and believe nothing that is remembered wrongly
 mod singles; // numbers with a type, moments and spans of time
 mod streams; // long streams: written by one thread while another reads, and ended by both
 mod trust; // whose work an entry may be

@@ -621,6 +621,12 @@ same(settings["limits"], expected["limits"], "limits")
 ledger = r.read_ledger(content(vectors["ledger"]["file"]))
 same(ledger, {k: v for k, v in vectors["ledger"].items() if k != "file"}, "ledger")
 same(r.read_counters(content(vectors["counters"]["file"])), vectors["counters"]["sums"], "counters")
+place, marks = r.read_marks(content(vectors["marks"]["file"]))
+same([place.hex(), [{"key": k.hex(), "file_number": n, "stamp": s.hex(), "manifest_bytes": m,
+                     "blobs": [{"digest": d.hex(), "bytes": b} for d, b in blobs]} for k, n, s, m, blobs in marks]],
+     [vectors["marks"]["place"], vectors["marks"]["entries"]], "marks")
+for item in vectors["slots"]:
+    same(r.slot_of(bytes.fromhex(item["key"]), item["stamps"]), item["slot"], "slot")
 print(count)
 "#;
 
@@ -631,6 +637,6 @@ fn the_reader_reads_every_vector_as_what_it_is_listed_as() {
     assert!(output.status.success(), "{}", text(&output));
     let vectors: Value = serde_json::from_slice(&std::fs::read(folder.join("vectors.json")).unwrap()).unwrap();
     let count = |key: &str| vectors[key].as_array().unwrap().len();
-    let expected = count("names") + count("blobs") + 7 * count("manifests") + 5;
+    let expected = count("names") + count("blobs") + 7 * count("manifests") + count("slots") + 6;
     assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), expected.to_string());
 }

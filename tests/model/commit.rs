@@ -31,6 +31,13 @@ fn die_appending(t: &mut Turn) -> Taken {
     Some("dies in the middle of its journal record")
 }
 
+/// Holds the lock of the key: who holds it finds every stamp with its entry.
+pub(crate) fn stamp(t: &mut Turn, key: usize) -> Taken {
+    t.s.stamp(key);
+    t.goes(At::Publish);
+    Some("stamps the key")
+}
+
 pub(crate) fn leave(t: &mut Turn) -> Taken {
     t.finish();
     Some("lets go of key lock and gate: done")

@@ -32,6 +32,7 @@ pub(crate) fn after_put(t: &mut Turn, key: usize, blobs: Set) -> Taken {
         | At::Append
         | At::Ensure
         | At::LockKey
+        | At::Stamp
         | At::Publish => put::step(t, key, blobs, true),
         At::Leave => {
             t.leave_gate();

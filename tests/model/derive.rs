@@ -18,6 +18,7 @@ pub(crate) fn copy(t: &mut Turn, from: usize, to: usize) -> Taken {
         At::Append => append(t),
         At::Ensure => ensure(t),
         At::LockKey => lock_new(t, to),
+        At::Stamp => commit::stamp(t, to),
         At::Publish => publish(t, to, At::Leave),
         At::Leave => commit::leave(t),
         at => unreachable!("copying has no step {at:?}"),
@@ -58,7 +59,7 @@ pub(crate) fn rewrite(t: &mut Turn, key: usize, pins: bool) -> Taken {
             t.me_mut().todo = t.me().saw;
             commit::enter(t, At::Ensure)
         }
-        At::LockKey => lock_judged(t, key, Weakness::RewriteByName, At::Publish),
+        At::LockKey => lock_judged(t, key, Weakness::RewriteByName, t.publishing()),
         _ => copy(t, key, key),
     }
 }
@@ -87,7 +88,7 @@ fn ensure(t: &mut Turn) -> Taken {
 fn lock_new(t: &mut Turn, to: usize) -> Taken {
     t.lock_key(to)?;
     t.judge_key(to);
-    t.goes(At::Publish);
+    t.goes(t.publishing());
     Some("takes the key lock and judges what is there")
 }
 

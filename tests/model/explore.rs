@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use crate::scenarios::{Op, Scenario};
-use crate::state::{At, Promise, State, WORDS};
+use crate::state::{At, Loss, Promise, State, WORDS};
 use crate::turn::{Turn, Weakness};
 
 /// What a search found.
@@ -15,7 +15,7 @@ pub(crate) struct Outcome {
 
 /// A step that can be taken.
 struct Move {
-    /// A process, or nobody in particular: damage, eviction.
+    /// A process, or nobody in particular: damage, eviction, loss.
     who: Option<usize>,
     what: &'static str,
     to: State,
@@ -66,6 +66,14 @@ impl Search<'_> {
         }
         for to in self.scenario.evictions(from) {
             moves.push(Move { who: None, what: "an entry is evicted", to });
+        }
+        for (loss, to) in self.scenario.losses(from) {
+            let what = match loss {
+                Loss::Boot => "power is lost, and every stamp not synced",
+                Loss::Mount => "the disk is lost and found, without the stamps",
+                Loss::Copy => "the store is copied, its stamps first",
+            };
+            moves.push(Move { who: None, what, to });
         }
         for step in moves {
             self.watch_readers(&mut step.to);
@@ -149,7 +157,12 @@ fn picture(state: &State) -> String {
     };
     let entries = [entry(0), entry(1), entry(2)].join("|");
     let (blobs, gate) = (blob(1) + &blob(2), (state.shared, state.exclusive));
-    format!("blobs {blobs:<6} entries {entries:<8} journal {journal:<6} gate {gate:?}")
+    let memory = [0, 1, 2].map(|key| {
+        let believed = if state.memory.holds >> key & 1 == 1 { "" } else { "-" };
+        if state.memory.keys >> key & 1 == 1 { names(state.memory.blobs[key]) + believed } else { String::new() }
+    });
+    let memory = if state.memory.keys == 0 { String::new() } else { format!(" memory {}", memory.join("|")) };
+    format!("blobs {blobs:<6} entries {entries:<8} journal {journal:<6} gate {gate:?}{memory}")
 }
 
 /// The states found, in order, and where each was reached from.

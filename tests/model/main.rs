@@ -9,7 +9,8 @@
 //! What is left out: durability (a step that is done is on disk, so nothing is synced between the two
 //! gate sections of a put), damage to private files, listing the blobs (whatever is not live counts as
 //! listed, the widest a listing can be), unlinking what is in the trash, and how a policy chooses: a culler
-//! may take any entries that are neither pinned nor new.
+//! may take any entries that are neither pinned nor new. Collectors remember what they read in the scenarios that say so,
+//! where numbers of files tell nothing: every new file has been given the number of the one before.
 
 #![expect(clippy::unnecessary_wraps, reason = "every step has the type of one that may have to wait")]
 

@@ -15,12 +15,19 @@ pub(crate) fn step(t: &mut Turn, key: usize, blobs: Set, replace: bool) -> Taken
         At::Look => look(t),
         At::LinkGate => enter_to_link(t),
         At::Link => link(t),
-        At::Gate => enter(t, blobs),
+        At::Gate => {
+            t.stamp_wrongly(key, Weakness::StampedBeforeKeyLock);
+            enter(t, blobs)
+        }
         At::Append => commit::append(t, blobs),
         At::Ensure => ensure(t, blobs),
         At::LockKey => lock_key(t, key, replace),
+        At::Stamp => commit::stamp(t, key),
         At::Publish => publish(t, key, blobs),
-        At::Leave => commit::leave(t),
+        At::Leave => {
+            t.stamp_wrongly(key, Weakness::StampedAfterEntry);
+            commit::leave(t)
+        }
         at => unreachable!("a put has no step {at:?}"),
     }
 }
@@ -106,7 +113,7 @@ fn lock_key(t: &mut Turn, key: usize, replace: bool) -> Taken {
         t.finish();
         return Some("finds an entry under the key: done");
     }
-    t.goes(At::Publish);
+    t.goes(t.publishing());
     Some("takes the key lock and judges the entry")
 }
 

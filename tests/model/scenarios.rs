@@ -1,7 +1,7 @@
 //! Who meets whom: small sets of processes that together pair every operation with the collector,
 //! and repair and quarantine with everything that changes entries or blobs.
 
-use crate::state::{KEYS, Set, State};
+use crate::state::{KEYS, Loss, Set, State};
 
 const X: Set = 1;
 const Y: Set = 2;
@@ -47,6 +47,10 @@ pub(crate) struct Scenario {
     pub(crate) shows: bool,
     /// Whether any entry may be evicted at any time.
     pub(crate) evicts: bool,
+    /// Whether collectors remember what they read, and publishers stamp what they publish.
+    pub(crate) remembers: bool,
+    /// Whether what was not synced may be lost, once.
+    pub(crate) loses: bool,
     pub(crate) programs: &'static [&'static [Op]],
 }
 
@@ -81,6 +85,16 @@ impl Scenario {
             let mut to = *from;
             to.change_entry(key, 0);
             to
+        })
+    }
+
+    /// The states that losing what was not synced leads to.
+    pub(crate) fn losses(&self, from: &State) -> impl Iterator<Item = (Loss, State)> {
+        let may_lose = self.loses && from.loss.is_none();
+        [Loss::Boot, Loss::Mount, Loss::Copy].into_iter().filter(move |_| may_lose).map(|loss| {
+            let mut to = *from;
+            to.lose(loss);
+            (loss, to)
         })
     }
 }
@@ -139,6 +153,8 @@ const CALM: Scenario = Scenario {
     damage: 0,
     shows: false,
     evicts: false,
+    remembers: false,
+    loses: false,
     programs: &[],
 };
 
@@ -406,6 +422,59 @@ pub(crate) const CULL_AND_REPAIR: Scenario = Scenario {
     ..CALM
 };
 
+/// Collectors that remember, while the entry is replaced, removed and put again.
+pub(crate) const MEMORY_AND_WRITERS: Scenario = Scenario {
+    name: "memory and writers",
+    entries: [X, 0, 0],
+    keys: 0b1,
+    evicts: true,
+    remembers: true,
+    programs: &[&[put(0, Y), put(0, X)], &[COLLECT, COLLECT, COLLECT], &[add(0, XY)]],
+    ..CALM
+};
+
+/// Collectors that remember, while entries are made of entries.
+pub(crate) const MEMORY_AND_MOVERS: Scenario = Scenario {
+    name: "memory and movers",
+    entries: [X, Y, 0],
+    remembers: true,
+    programs: &[&[rename(0, 1), copy(1, 0)], &[COLLECT, COLLECT], &[rewrite(1)]],
+    ..CALM
+};
+
+/// Cullers and collectors use one memory; on a full disk it is believed, not renewed.
+pub(crate) const MEMORY_AND_CULLER: Scenario = Scenario {
+    name: "memory and culler",
+    entries: [X, 0, 0],
+    remembers: true,
+    programs: &[&[COLLECT, CULL, Op::CollectInOneGate], &[put(0, Y), put(1, X)]],
+    ..CALM
+};
+
+/// Repair takes out what is remembered; it is put again.
+pub(crate) const MEMORY_AND_REPAIR: Scenario = Scenario {
+    name: "memory and repair",
+    entries: [X, 0, 0],
+    keys: 0b1,
+    damage: X,
+    shows: true,
+    remembers: true,
+    programs: &[&[COLLECT, REPAIR, COLLECT, COLLECT], &[put(0, Y)], &[read_checked(0), add(0, X)]],
+    ..CALM
+};
+
+/// What was not synced is lost: of all that is remembered, stamps are what matters.
+pub(crate) const MEMORY_AND_LOSSES: Scenario = Scenario {
+    name: "memory and losses",
+    entries: [X, 0, 0],
+    keys: 0b1,
+    evicts: true,
+    remembers: true,
+    loses: true,
+    programs: &[&[put(0, Y), put(0, XY)], &[COLLECT, COLLECT, COLLECT]],
+    ..CALM
+};
+
 /// All of them.
 pub(crate) const ALL: &[&Scenario] = &[
     &WRITERS,
@@ -436,4 +505,9 @@ pub(crate) const ALL: &[&Scenario] = &[
     &LIMITED_WRITERS,
     &CULL_AND_READERS,
     &CULL_AND_REPAIR,
+    &MEMORY_AND_WRITERS,
+    &MEMORY_AND_MOVERS,
+    &MEMORY_AND_CULLER,
+    &MEMORY_AND_REPAIR,
+    &MEMORY_AND_LOSSES,
 ];

@@ -157,6 +157,31 @@ fn culler_and_repair_take_turns() {
 }
 
 #[test]
+fn collectors_that_remember_leave_nothing_dangling() {
+    keeps_all_promises(&scenarios::MEMORY_AND_WRITERS);
+}
+
+#[test]
+fn collectors_remember_no_entry_that_was_moved() {
+    keeps_all_promises(&scenarios::MEMORY_AND_MOVERS);
+}
+
+#[test]
+fn cullers_and_a_collector_on_a_full_disk_believe_what_holds() {
+    keeps_all_promises(&scenarios::MEMORY_AND_CULLER);
+}
+
+#[test]
+fn what_repair_takes_out_is_not_believed_when_it_comes_back() {
+    keeps_all_promises(&scenarios::MEMORY_AND_REPAIR);
+}
+
+#[test]
+fn what_was_remembered_before_a_loss_is_not_believed() {
+    keeps_all_promises(&scenarios::MEMORY_AND_LOSSES);
+}
+
+#[test]
 fn every_operation_meets_collector_culler_repair_and_quarantine() {
     let all: BTreeSet<_> = ALL.iter().flat_map(|scenario| kinds(scenario)).collect();
     for strict in ["collect", "cull", "repair", "checked read"] {

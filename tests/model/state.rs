@@ -9,7 +9,7 @@ pub(crate) const KEYS: usize = 3;
 /// At most this many processes.
 pub(crate) const ACTORS: usize = 4;
 /// `u64`s that hold a state.
-pub(crate) const WORDS: usize = 3 + ACTORS;
+pub(crate) const WORDS: usize = 4 + ACTORS;
 
 /// A set of blobs, keys or processes, one bit each.
 pub(crate) type Set = u8;
@@ -57,6 +57,7 @@ pub(crate) enum At {
     Append,
     Ensure,
     LockKey,
+    Stamp,
     Publish,
     LockOld,
     Remove,
@@ -68,7 +69,9 @@ pub(crate) enum At {
     Confirm,
     Discard,
     OpenJournal,
+    LookAtStamp,
     Mark,
+    Remember,
     JudgeEntries,
     Enter,
     EnterLate,
@@ -84,7 +87,16 @@ pub(crate) enum At {
 impl At {
     /// Whether the step can turn out worse than it should.
     pub(crate) fn has_two_outcomes(self) -> bool {
-        matches!(self, Self::Append | Self::Mark | Self::JudgeEntries | Self::Convict | Self::Count)
+        matches!(
+            self,
+            Self::Append
+                | Self::LookAtStamp
+                | Self::Mark
+                | Self::Remember
+                | Self::JudgeEntries
+                | Self::Convict
+                | Self::Count
+        )
     }
 }
 
@@ -97,7 +109,7 @@ pub(crate) struct Actor {
     /// What is left of the loop it is in.
     pub(crate) todo: Set,
     /// Blobs that it has private files of. Of repair: blobs that it found missing. Of a culler: the
-    /// keys of its victims.
+    /// keys of its victims. Of a collector that remembers: what it has just read.
     pub(crate) staged: Set,
     /// Blobs it has read of: named by its entry, live, or in need of repair.
     pub(crate) saw: Set,
@@ -138,6 +150,35 @@ pub(crate) struct Marked {
     pub(crate) drafts: Set,
 }
 
+/// What the last collector remembers of entries for the next. No number of a file is in here: the
+/// model takes every file to have been given the number of the one before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Memory {
+    /// The blobs that it read of each entry.
+    pub(crate) blobs: [Set; KEYS],
+    /// The keys that it remembers.
+    pub(crate) keys: Set,
+    /// Of these, those whose stamp is the one that it saw.
+    pub(crate) holds: Set,
+    /// Of the keys that a collector at work has looked at the stamps of, those whose stamp is the same.
+    pub(crate) looked: Set,
+    /// The keys it wrote the memory of before the loss.
+    pub(crate) older: Set,
+    /// The keys it died at while it wrote.
+    pub(crate) torn: Set,
+}
+
+/// How stamps that were set can come to be what they were before, while entries do not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Loss {
+    /// Power is lost: what was not synced is.
+    Boot,
+    /// The disk is, and comes back under the same boot.
+    Mount,
+    /// The store is copied while it is used, its stamps before its entries.
+    Copy,
+}
+
 /// The store and its processes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct State {
@@ -163,6 +204,9 @@ pub(crate) struct State {
     pub(crate) key_locks: [Set; KEYS],
     /// How many more blobs will be damaged.
     pub(crate) damage_left: u8,
+    pub(crate) memory: Memory,
+    /// What has been lost so far.
+    pub(crate) loss: Option<Loss>,
     pub(crate) actors: [Actor; ACTORS],
     /// What the last step broke. Not part of the state: the search ends there.
     pub(crate) broken: Option<Promise>,
@@ -185,6 +229,8 @@ impl State {
             collecting: 0,
             key_locks: [0; KEYS],
             damage_left,
+            memory: Memory::default(),
+            loss: None,
             actors: [Actor::new(0); ACTORS],
             broken: None,
         }
@@ -196,9 +242,12 @@ impl State {
         let [x0, x1, x2] = self.excused;
         let [k0, k1, k2] = self.key_locks;
         let [a0, a1, a2, a3] = self.actors;
+        let [m0, m1, m2] = self.memory.blobs;
+        let Memory { keys, holds, looked, older, torn, .. } = self.memory;
+        let loss = self.loss.map_or(0, |loss| loss as u8 + 1);
         [
             u64::from_le_bytes([e0, e1, e2, x0, x1, x2, self.present, self.damaged]),
-            u64::from_le_bytes([k0, k1, k2, self.shared, self.exclusive, self.collecting, 0, 0]),
+            u64::from_le_bytes([k0, k1, k2, self.shared, self.exclusive, self.collecting, loss, 0]),
             u64::from_le_bytes([
                 self.journal,
                 self.suspect,
@@ -209,6 +258,7 @@ impl State {
                 self.late.drafts,
                 0,
             ]),
+            u64::from_le_bytes([m0, m1, m2, keys, holds, looked, older, torn]),
             a0.word(),
             a1.word(),
             a2.word(),
@@ -279,6 +329,25 @@ impl State {
         for actor in &mut self.actors {
             actor.same_keys &= !(1 << key);
         }
+    }
+
+    /// A key gets a stamp that it never had.
+    pub(crate) fn stamp(&mut self, key: usize) {
+        self.memory.holds &= !(1 << key);
+        self.memory.looked &= !(1 << key);
+    }
+
+    /// All die, and every stamp is what it was when a collector looked at it last.
+    pub(crate) fn lose(&mut self, loss: Loss) {
+        for actor in &mut self.actors {
+            if actor.at != At::Begin {
+                *actor = Actor::new(actor.op + 1);
+            }
+        }
+        (self.shared, self.exclusive, self.collecting, self.key_locks) = (0, 0, 0, [0; KEYS]);
+        (self.late, self.pinned.drafts) = (Marked::default(), 0);
+        (self.memory.holds, self.memory.older, self.memory.looked) = (self.memory.keys, self.memory.keys, 0);
+        self.loss = Some(loss);
     }
 
     /// An empty journal takes the place of any that a dead collector left.

@@ -46,6 +46,15 @@ pub(crate) enum Weakness {
     CullTakesNewcomers,
     CullTrustsItsCount,
     PinKeepsIdentity,
+    NoStamp,
+    StampedAfterEntry,
+    StampedBeforeKeyLock,
+    StampLookedAtWithoutKeyLock,
+    StampLookedAtAfterReading,
+    BootUnchecked,
+    MountUnchecked,
+    CopyBelieved,
+    TornMemoryBelieved,
 }
 
 /// A process about to take a step.
@@ -127,6 +136,7 @@ impl<'a> Turn<'a> {
         self.unlock_keys();
         if self.s.collecting & self.bit() != 0 {
             self.s.late = Marked::default();
+            self.s.memory.looked = 0;
         }
         self.s.collecting &= !self.bit();
         self.s.late.drafts &= !self.bit();
@@ -211,6 +221,20 @@ impl<'a> Turn<'a> {
         let me = self.bit();
         for mark in [&mut self.s.pinned, &mut self.s.late] {
             mark.entries |= if mark.drafts & me == 0 { 0 } else { 1 << key };
+        }
+    }
+
+    /// The step that comes when the key is locked and the entry may be published.
+    pub(crate) fn publishing(&self) -> At {
+        let no_stamp = [Weakness::NoStamp, Weakness::StampedAfterEntry, Weakness::StampedBeforeKeyLock];
+        let stamps = self.scenario.remembers && !no_stamp.iter().any(|&weakness| self.weak(weakness));
+        if stamps { At::Stamp } else { At::Publish }
+    }
+
+    /// Stamps the key, outside its rule where that is what is weak.
+    pub(crate) fn stamp_wrongly(&mut self, key: usize, weakness: Weakness) {
+        if self.weak(weakness) {
+            self.s.stamp(key);
         }
     }
 

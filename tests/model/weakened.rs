@@ -210,3 +210,52 @@ fn a_pin_that_makes_no_new_entry_is_not_honoured() {
 fn repair_that_spares_entries_for_the_journal_leaves_them_without_a_blob() {
     breaks(Weakness::RepairSparesEntries, &scenarios::REPAIR_OF_DANGLING, Promise::NothingDangles);
 }
+
+#[test]
+fn who_publishes_without_a_stamp_leaves_collectors_with_an_old_memory() {
+    breaks(Weakness::NoStamp, &scenarios::MEMORY_AND_WRITERS, Promise::NothingDangles);
+}
+
+/// A collector may come between the entry and its stamp.
+#[test]
+fn a_stamp_that_comes_after_its_entry_is_too_late() {
+    breaks(Weakness::StampedAfterEntry, &scenarios::MEMORY_AND_WRITERS, Promise::NothingDangles);
+}
+
+/// A collector may come between the stamp and its entry: it remembers the old entry with the new stamp.
+#[test]
+fn a_stamp_without_the_key_lock_is_too_early() {
+    breaks(Weakness::StampedBeforeKeyLock, &scenarios::MEMORY_AND_WRITERS, Promise::NothingDangles);
+}
+
+#[test]
+fn a_collector_that_looks_at_stamps_without_the_key_lock_remembers_the_old_entry_with_the_new_stamp() {
+    let weakness = Weakness::StampLookedAtWithoutKeyLock;
+    breaks(weakness, &scenarios::MEMORY_AND_WRITERS, Promise::NothingDangles);
+    breaks(weakness, &scenarios::MEMORY_AND_MOVERS, Promise::NothingDangles);
+}
+
+#[test]
+fn a_collector_that_looks_at_stamps_after_it_has_read_remembers_the_old_entry_with_the_new_stamp() {
+    breaks(Weakness::StampLookedAtAfterReading, &scenarios::MEMORY_AND_WRITERS, Promise::NothingDangles);
+}
+
+#[test]
+fn stamps_of_another_boot_prove_nothing() {
+    breaks(Weakness::BootUnchecked, &scenarios::MEMORY_AND_LOSSES, Promise::NothingDangles);
+}
+
+#[test]
+fn stamps_of_another_mounting_prove_nothing() {
+    breaks(Weakness::MountUnchecked, &scenarios::MEMORY_AND_LOSSES, Promise::NothingDangles);
+}
+
+#[test]
+fn stamps_of_a_copy_prove_nothing() {
+    breaks(Weakness::CopyBelieved, &scenarios::MEMORY_AND_LOSSES, Promise::NothingDangles);
+}
+
+#[test]
+fn a_memory_that_is_not_whole_proves_nothing() {
+    breaks(Weakness::TornMemoryBelieved, &scenarios::MEMORY_AND_WRITERS, Promise::NothingDangles);
+}

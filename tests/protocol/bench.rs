@@ -2,10 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use ndarray::Array1;
-use ndstash::{Digest, Store, StoreOptions, VerifyOptions};
+use ndstash::seam::{Flow, Seam, Step, Verb, Watch};
+use ndstash::{Digest, Key, Store, StoreOptions, VerifyOptions};
 use tempfile::TempDir;
 
 /// A directory that is gone after the test; in memory where the machine has such a place, for there are thousands.
@@ -32,6 +35,29 @@ pub(crate) fn options() -> StoreOptions {
 
 pub(crate) fn create(dir: &Path) -> Store {
     options().create(dir).unwrap()
+}
+
+/// A handle to which every file seems to have the same number: collectors believe what they remember by stamps alone.
+pub(crate) fn open_blind(dir: &Path) -> Store {
+    options().seam(Seam::new(Arc::new(Blind))).open(dir).unwrap()
+}
+
+struct Blind;
+
+impl Watch for Blind {
+    fn before(&self, step: &Step<'_>) -> io::Result<Flow> {
+        Ok(if step.verb == Verb::List && step.path.starts_with("entries/") { Flow::Half } else { Flow::Go })
+    }
+}
+
+/// Puts entries without arrays beside the entry of a name: so many that a collector remembers them all.
+pub(crate) fn surround(store: &Store, name: &str) {
+    let first = Key::from_name(name).unwrap().as_bytes()[0];
+    for last in 0..8 {
+        let mut key = [first; 32];
+        key[31] = last;
+        store.put(Key::from_bytes(key), &last).unwrap();
+    }
 }
 
 /// Puts an array under a name.

@@ -6,10 +6,13 @@ use std::path::Path;
 use std::sync::{Arc, LazyLock, Mutex};
 
 use ndstash::seam::{Flow, Seam, Step, Verb, Watch};
-use ndstash::{CullOptions, GcOptions, Limits, MergeOptions, Result, Store, VerifyOptions};
+use ndstash::{CullOptions, GcOptions, Key, Limits, MergeOptions, Result, Store, VerifyOptions};
 use tempfile::TempDir;
 
-use crate::bench::{array, assert_clean, blob_path, create, damage, digest, hold, leftovers, options, temp_dir, value};
+use crate::bench::{
+    array, assert_clean, blob_path, create, damage, digest, hold, leftovers, open_blind, options, surround, temp_dir,
+    value,
+};
 
 /// Lets so many steps pass, then nothing any more, as if the process had died.
 struct StopAfter {
@@ -199,6 +202,44 @@ const CASES: &[Case] = &[
         damaged: false,
     },
     Case {
+        name: "put where collectors remember",
+        prepare: |store| {
+            hold(store, "a", 1);
+            surround(store, "a");
+            open_blind(store.path()).gc(&GcOptions::new()).unwrap();
+        },
+        act: |store| store.put("a", &array(2)).map(drop),
+        check: |store, done, at| {
+            // The collection after this one must not rest on what this one believes wrongly.
+            store.gc(&GcOptions::new()).unwrap();
+            old_or_new(store, "a", Some(1), Some(2), done, at);
+        },
+        damaged: false,
+    },
+    Case {
+        name: "gc that remembers",
+        prepare: |store| {
+            hold(store, "a", 1);
+            surround(store, "a");
+            open_blind(store.path()).gc(&GcOptions::new()).unwrap();
+            hold(store, "a", 2);
+            // More than there are stamps for: the collector makes new ones.
+            (0..32u8).for_each(|i| _ = store.put(beside("a", i), &i).unwrap());
+        },
+        act: |store| store.gc(&GcOptions::new()).map(drop),
+        check: |store, done, at| {
+            old_or_new(store, "a", Some(2), Some(2), true, at);
+            hold(store, "a", 3);
+            store.gc(&GcOptions::new()).unwrap();
+            old_or_new(store, "a", Some(3), Some(3), true, at);
+            hold(store, "a", 2);
+            if done {
+                assert_eq!(store.plan_gc().unwrap().garbage.len(), 1, "{at}");
+            }
+        },
+        damaged: false,
+    },
+    Case {
         name: "cull",
         prepare: |store| {
             for seed in 1..5 {
@@ -242,6 +283,13 @@ const CASES: &[Case] = &[
     },
 ];
 
+/// A key beside that of a name.
+fn beside(name: &str, number: u8) -> Key {
+    let mut key = *Key::from_name(name).unwrap().as_bytes();
+    key[31] = key[31].wrapping_add(number + 1);
+    Key::from_bytes(key)
+}
+
 /// A store to merge from, the same for all.
 fn source() -> &'static Store {
     static SOURCE: LazyLock<(TempDir, Store)> = LazyLock::new(|| {
@@ -275,7 +323,7 @@ fn run(case: &Case, left: usize) -> (bool, usize) {
         Ok(store) => (case.act)(&store).is_ok(),
         Err(error) => panic!("{at}: opening changes nothing, so it cannot be stopped: {error}"),
     };
-    let store = Store::open(&path).unwrap();
+    let store = open_blind(&path);
     (case.check)(&store, done, &at);
     if !case.damaged {
         assert_clean(&store, &at);
@@ -357,6 +405,16 @@ fn copy_and_relabel_stopped_anywhere_leave_the_value() {
 #[test]
 fn gc_stopped_anywhere_leaves_what_is_live() {
     sweep("gc");
+}
+
+#[test]
+fn put_stopped_anywhere_is_remembered_as_it_is() {
+    sweep("put where collectors remember");
+}
+
+#[test]
+fn gc_stopped_anywhere_remembers_nothing_wrong() {
+    sweep("gc that remembers");
 }
 
 #[test]

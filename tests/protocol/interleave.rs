@@ -10,7 +10,9 @@ use std::sync::Arc;
 use ndstash::seam::{Flow, Step, Verb};
 use ndstash::{GcOptions, Store, VerifyOptions};
 
-use crate::bench::{array, blob_path, damage, digest, files, hold, leftovers, named_blobs, value};
+use crate::bench::{
+    array, blob_path, damage, digest, files, hold, leftovers, named_blobs, open_blind, surround, value,
+};
 use crate::schedule::{Act, Explored, Scenario, Tamper, explore};
 
 /// The most runs of one scenario here; `NDSTASH_SCHEDULES` sets another, for long campaigns.
@@ -38,6 +40,7 @@ pub(crate) fn visible(step: &Step<'_>) -> bool {
             step.path == "gate.lock" || step.path.starts_with("keylocks/")
         }
         Verb::Append | Verb::ReadJournal | Verb::Compare => true,
+        Verb::Amend => step.path.starts_with("keylocks/") || step.path.starts_with("marks/"),
         Verb::Link | Verb::Unlink | Verb::Rename => !step.path.starts_with("tmp/"),
         Verb::Open | Verb::Look => names,
         Verb::List => names && is_used(step.path),
@@ -313,6 +316,61 @@ fn a_conditional_removal_never_takes_a_newer_entry() {
         visible,
         preemptions: 3,
     });
+}
+
+/// No seeded bug, and every file seems to have the same number, so that stamps alone tell what is remembered rightly.
+pub(crate) fn blind() -> Tamper {
+    Arc::new(|_, _, step| if is_idle(step) { Flow::Skip } else { sight(step) })
+}
+
+/// How a blind actor goes on.
+pub(crate) fn sight(step: &Step<'_>) -> Flow {
+    if step.verb == Verb::List && step.path.starts_with("entries/") { Flow::Half } else { Flow::Go }
+}
+
+/// A collector remembers an entry from an earlier run, and what it remembers in this one is what the next believes.
+pub(crate) const REPLACE_REMEMBERED: Scenario = Scenario {
+    prepare: |store| {
+        hold(store, "a", 1);
+        surround(store, "a");
+        _ = open_blind(store.path()).gc(&GcOptions::new()).unwrap();
+    },
+    // The collector begins: what can go wrong takes two preemptions then.
+    actors: || vec![gc(), put("a", 2)],
+    always: nothing_dangles,
+    finally: |store| {
+        _ = open_blind(store.path()).gc(&GcOptions::new()).unwrap();
+        nothing_dangles(store.path()).or_else(|| expect(store, &[("a", &[Some(2)])]))
+    },
+    visible,
+    preemptions: 2,
+};
+
+#[test]
+fn replace_beside_a_collector_that_remembers() {
+    let Explored { runs, wrong } = explore(&REPLACE_REMEMBERED, &blind(), limit());
+    assert!(wrong.is_none() && runs >= 50, "{runs} runs: {wrong:?}");
+}
+
+/// An entry that is remembered goes, and another comes under its name.
+#[test]
+fn remove_and_rename_beside_a_collector_that_remembers() {
+    let scenario = Scenario {
+        prepare: |store| {
+            hold(store, "b", 2);
+            (REPLACE_REMEMBERED.prepare)(store);
+        },
+        actors: || {
+            let move_over: Act = Box::new(|store| {
+                assert!(store.remove("a").unwrap());
+                assert!(store.rename("b", "a", false).unwrap());
+            });
+            vec![gc(), move_over]
+        },
+        ..REPLACE_REMEMBERED
+    };
+    let Explored { runs, wrong } = explore(&scenario, &blind(), limit());
+    assert!(wrong.is_none() && runs >= 50, "{runs} runs: {wrong:?}");
 }
 
 fn repair() -> Act {

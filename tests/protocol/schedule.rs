@@ -183,6 +183,12 @@ fn empty(store: &Path) {
         std::fs::remove_dir(private.unwrap().path()).unwrap();
     }
     drop(std::fs::remove_file(store.join("journal")));
+    crate::bench::files(&store.join("marks")).into_iter().for_each(|file| std::fs::remove_file(file).unwrap());
+    for lock in crate::bench::files(&store.join("keylocks")) {
+        if std::fs::metadata(&lock).unwrap().len() > 0 {
+            std::fs::write(lock, b"").unwrap();
+        }
+    }
 }
 
 fn run(scenario: &Scenario, tamper: &Tamper, path: &Path, prefix: &[usize]) -> Run {

@@ -13,7 +13,8 @@ use ndstash::seam::{Flow, Step, Verb};
 use crate::bench::{array, blob_path, digest};
 use crate::cull::CULL_AND_REPLACE;
 use crate::interleave::{
-    ADD_AND_ADD, COPY_REMOVE_AND_GC, NEW_PUT_AND_GC, PUT_AND_GC, PUT_REMOVE_AND_GC, REPAIR_AND_PUT, is_idle, put,
+    ADD_AND_ADD, COPY_REMOVE_AND_GC, NEW_PUT_AND_GC, PUT_AND_GC, PUT_REMOVE_AND_GC, REPAIR_AND_PUT, REPLACE_REMEMBERED,
+    is_idle, put, sight,
 };
 use crate::schedule::{Act, Scenario, Tamper, explore};
 
@@ -27,6 +28,20 @@ fn without(actor: usize, rule: fn(&Step<'_>) -> bool) -> Tamper {
             if is_idle(step) || (number == actor && rule(step)) { Flow::Skip } else { Flow::Go }
         },
     )
+}
+
+/// The same, of actors to which every file seems to have the same number.
+fn blind_without(actor: usize, rule: fn(&Step<'_>) -> bool) -> Tamper {
+    let tamper = without(actor, rule);
+    Arc::new(move |number, store, step| match tamper(number, store, step) {
+        Flow::Go => sight(step),
+        other => other,
+    })
+}
+
+/// The lock of a key, taken or let go; not what lies in it.
+fn is_key_lock(step: &Step<'_>) -> bool {
+    matches!(step.verb, Verb::LockExclusive | Verb::Unlock) && step.path.starts_with("keylocks/")
 }
 
 /// Leaves out the gate for the first time that one actor takes it, in every run.
@@ -163,6 +178,22 @@ fn changes_without_the_lock_of_their_key_are_caught() {
         if is_idle(step) || lock { Flow::Skip } else { Flow::Go }
     });
     caught(&ADD_AND_ADD, &tamper, "finds");
+}
+
+#[test]
+fn a_put_that_does_not_stamp_is_caught() {
+    let stamp = |step: &Step<'_>| step.verb == Verb::Amend && step.path.starts_with("keylocks/");
+    caught(&REPLACE_REMEMBERED, &blind_without(1, stamp), "not there");
+}
+
+#[test]
+fn a_put_that_stamps_without_the_lock_of_its_key_is_caught() {
+    caught(&REPLACE_REMEMBERED, &blind_without(1, is_key_lock), "not there");
+}
+
+#[test]
+fn a_collector_that_looks_at_stamps_without_the_lock_of_their_keys_is_caught() {
+    caught(&REPLACE_REMEMBERED, &blind_without(0, is_key_lock), "not there");
 }
 
 #[test]
