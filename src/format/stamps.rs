@@ -107,7 +107,7 @@ mod tests {
     #[test]
     fn the_slot_of_a_key_is_that_of_the_format() {
         assert_eq!(hash(&Key::from_bytes([0; 32])), 0x0c82_1078_4d8a_f5a5);
-        assert_eq!(hash(&Key::from_bytes(std::array::from_fn(|at| at as u8))), 0xe6cb_594c_1a14_8ac5);
+        assert_eq!(hash(&Key::from_bytes(std::array::from_fn(|at| u8::try_from(at).unwrap()))), 0xe6cb_594c_1a14_8ac5);
     }
 
     #[test]

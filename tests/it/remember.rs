@@ -205,7 +205,8 @@ fn random_histories_are_collected_exactly_by_stamps_alone() {
 }
 
 fn change(store: &Store, model: &mut BTreeMap<u8, usize>, random: &mut Noise) {
-    let (number, other) = (random.below(30) as u8, random.below(30) as u8);
+    let mut any = || u8::try_from(random.below(30)).unwrap();
+    let (number, other) = (any(), any());
     match (random.below(8), model.get(&number).copied()) {
         (0, found) => assert_eq!(store.remove(key(number)).unwrap(), found.is_some()),
         (1, Some(id)) if number != other => {

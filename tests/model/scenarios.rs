@@ -32,6 +32,7 @@ impl Op {
 }
 
 /// A store at rest and processes that each run a list of operations.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own of the world at the start")]
 pub(crate) struct Scenario {
     pub(crate) name: &'static str,
     pub(crate) entries: [Set; KEYS],

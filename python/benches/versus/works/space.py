@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from shutil import rmtree
@@ -36,6 +37,8 @@ def ten_keys(setting: Setting, path: Path) -> Iterator[Comparison]:
         put = opened(path / "store")
         for key in range(KEYS):
             put(key, array)
+        # What is not written yet has no blocks.
+        os.sync()
         copies = disk_bytes(path / "store") / array.nbytes
         rows.append(Row(name, Figure.of([copies]), Kind.OWN if name == "ndstash" else Kind.PEER))
         rmtree(path / "store")
