@@ -27,7 +27,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use bytemuck::checked;
-use memmap2::Mmap;
+use memmap2::{Mmap, UncheckedAdvice};
 use ndarray::{Array, ArrayRef, ArrayView, Dimension, IxDyn, ShapeBuilder};
 
 use crate::digest::Digest;
@@ -95,6 +95,17 @@ impl Mapping {
 
     pub(crate) fn bytes(&self) -> &[u8] {
         self.0.as_deref().unwrap_or_default()
+    }
+
+    /// Says that nobody is about to look at a part again: it no longer counts as memory of this process, until somebody
+    /// does.
+    pub(crate) fn leave(&self, from: usize, len: usize) {
+        let Some(map) = self.0.as_ref().filter(|map| from.saturating_add(len) <= map.len()) else { return };
+        // SAFETY: the map is a shared one of a file, so whoever looks at the part finds there what the file holds, as
+        // before; nobody can have written to it through this map, which is read-only.
+        let left = unsafe { map.unchecked_advise_range(UncheckedAdvice::DontNeed, from, len) };
+        // Advice that is refused changes nothing.
+        drop(left);
     }
 }
 

@@ -13,6 +13,7 @@ mod gate;
 mod ledger;
 mod limits;
 mod list;
+mod load;
 mod query;
 mod stream;
 
