@@ -90,6 +90,9 @@ impl Mapping {
         // SAFETY: the file will not be changed or truncated while the map lives: whoever constructed the policy has
         // promised that for all writers but ndstash, and ndstash only unlinks and replaces files.
         let map = unsafe { memmap2::MmapOptions::new().len(len).map(file) }?;
+        // What is not in memory yet is read in huge pages then, from the one that is asked for on: less of a file of which
+        // little is looked at, and for a tenth of the work. What is in memory is found as before.
+        build::advise_huge(map.as_ptr().cast_mut(), len);
         Ok(Mapping(Some(map)))
     }
 
