@@ -3,7 +3,6 @@
 use std::io::Read;
 use std::sync::Arc;
 
-use super::Store;
 use super::stream::{hash, write_hashed};
 use super::{Durability, Store};
 use crate::digest::Hasher;
