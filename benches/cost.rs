@@ -39,12 +39,13 @@ fn main() -> ExitCode {
         std::env::var_os("NDSTASH_BENCH_DIR").map_or_else(|| PathBuf::from(env!("CARGO_TARGET_TMPDIR")), PathBuf::from);
     let dir = tempfile::tempdir_in(base).expect("a directory to work in");
     let mut report = Report { filter: args.into_iter().next().unwrap_or_default(), missed: 0 };
-    let benches: [(&str, Bench); 9] = [
+    let benches: [(&str, Bench); 10] = [
         ("put-new", put_new),
         ("put-there", put_there),
         ("values", values),
         ("load", load),
         ("map", map),
+        ("cold", cold),
         ("stream", stream),
         ("gc", gc),
         ("key", key),
@@ -273,6 +274,53 @@ fn map(dir: &Path, report: &mut Report) {
     let growth = median(&times[2]).as_secs_f64() / median(&times[0]).as_secs_f64();
     report.line("the same, 1 GiB against 1 MiB", &format!("{growth:5.2}"), Some(("at most 1.5", growth <= 1.5)));
 }
+
+/// The first looks at a mapped array that is on disk alone, against a map that was given no advice.
+#[expect(unsafe_code, reason = "maps are made only under a promise")]
+fn cold(dir: &Path, report: &mut Report) {
+    const PAGE: usize = 4096;
+    // SAFETY: the store lies in a directory that this process has just made, and nobody else knows.
+    let policy = unsafe { MapPolicy::trusted() };
+    let store = StoreOptions::new().mapping(policy).create(dir).expect("a new store");
+    let array = fresh(256 * MIB, 3);
+    store.put("a", &array).expect("a put");
+    let digest = Digest::of(bytemuck::cast_slice(array.as_slice().expect("it is contiguous"))).to_string();
+    let blob = File::open(dir.join("blobs").join(&digest[..2]).join(&digest)).expect("the blob");
+    drop(array);
+    let (pages, items) = (256 * MIB / PAGE, PAGE / 8);
+    // Steps of a number that has no factor in common with that of the pages lead to each once.
+    let scattered: Vec<usize> = (0..2000).map(|i| i * 40_503 % pages * items).collect();
+    let every: Vec<usize> = (0..pages).map(|page| page * items).collect();
+    let looks =
+        [("one element", vec![pages / 2 * items]), ("2000 pages here and there", scattered), ("every page", every)];
+    for (what, places) in looks {
+        let sum = |elements: &[u64]| places.iter().fold(0, |sum: u64, place| sum.wrapping_add(elements[*place]));
+        let (mut plain, mut ours) = (Vec::new(), Vec::new());
+        for _ in 0..2 * ROUNDS {
+            evict(&blob);
+            plain.push(timed(|| {
+                // SAFETY: nobody changes a blob.
+                let map = unsafe { memmap2::Mmap::map(&blob) }.expect("a map");
+                sum(bytemuck::cast_slice(&map))
+            }));
+            evict(&blob);
+            ours.push(timed(|| {
+                let entry = store.entry("a").expect("a read").expect("it is there");
+                sum(entry.array().expect("one array").map::<u64, Ix1>().expect("a map").as_slice().expect("in a row"))
+            }));
+        }
+        report.ratio(&format!("map 256 MiB from disk, {what}"), &plain, &ours, Some(0.8));
+    }
+}
+
+/// Takes a file that is on disk out of memory.
+#[cfg(target_os = "linux")]
+fn evict(file: &File) {
+    rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed).expect("advice");
+}
+
+#[cfg(not(target_os = "linux"))]
+fn evict(_: &File) {}
 
 type Stream = fn(&Store, u64);
 

@@ -56,6 +56,7 @@ pub(crate) const COLLECTOR: Rel = Rel::fixed("collector.lock");
 pub(crate) const JOURNAL: Rel = Rel::fixed("journal");
 pub(crate) const LEDGER: Rel = Rel::fixed("ledger");
 pub(crate) const COUNTERS: Rel = Rel::fixed("counters");
+pub(crate) const HINTS: Rel = Rel::fixed("hints");
 pub(crate) const FLIGHTS: Rel = Rel::fixed("flights");
 pub(crate) const RESERVE: Rel = Rel::fixed("reserve");
 pub(crate) const BLOBS: Rel = Rel::fixed("blobs");
@@ -70,8 +71,8 @@ pub(crate) const QUARANTINE: Rel = Rel::fixed("quarantine");
 pub(crate) const DIRECTORIES: [Rel; 8] = [BLOBS, ENTRIES, KEYLOCKS, MARKS, FLIGHTS, TMP, TRASH, QUARANTINE];
 
 /// The files that lie beside those directories.
-const TOP_FILES: [Rel; 10] =
-    [SETTINGS, CACHEDIR_TAG, GITIGNORE, GATE, TURNSTILE, COLLECTOR, JOURNAL, RESERVE, LEDGER, COUNTERS];
+const TOP_FILES: [Rel; 11] =
+    [SETTINGS, CACHEDIR_TAG, GITIGNORE, GATE, TURNSTILE, COLLECTOR, JOURNAL, RESERVE, LEDGER, COUNTERS, HINTS];
 
 /// Whether a name at the top of a store is one of its own.
 pub(crate) fn is_top_name(name: &str) -> bool {

@@ -122,7 +122,7 @@ SHARDS = tuple(f"{i:02x}" for i in range(256))
 DIRECTORIES = ("blobs", "entries", "keylocks", "marks", "flights", "tmp", "trash", "quarantine")
 FILES = (
     "ndstash.toml", "CACHEDIR.TAG", ".gitignore", "gate.lock", "turnstile.lock", "collector.lock", "journal", "reserve",
-    "ledger", "counters",
+    "ledger", "counters", "hints",
 )
 
 
@@ -888,6 +888,30 @@ def read_mark(data, at):
     need(count <= BLOBS_MAX, "number of blobs", f"at most {BLOBS_MAX}", count)
     need(end <= len(data), "blobs", f"{end - start} bytes", f"{len(data) - start} bytes")
     return (*facts, [MARKED_BLOB.unpack_from(data, i) for i in range(start, end, MARKED_BLOB.size)]), end
+
+
+# ---------------------------------------------------------------- hints [5.9]
+
+HINT_CONTEXT = "ndstash 0 hint"
+HINT_FROM, HINT_SAMPLE, HINT_PLACES, HINT_BUCKETS, HINT_SLOTS = 4194304, 256, 64, 16384, 8
+
+
+def hint_of(blob):
+    """The hint of a blob; None for one that is too short to have one."""
+    if len(blob) < HINT_FROM:
+        return None
+    last = len(blob) - HINT_SAMPLE
+    places = [last // (HINT_PLACES - 1) * i for i in range(HINT_PLACES - 1)] + [last]
+    hasher = blake3(struct.pack("<Q", len(blob)), derive_key_context=HINT_CONTEXT)
+    for place in places:
+        hasher.update(blob[place:place + HINT_SAMPLE])
+    return int.from_bytes(hasher.digest()[:8], "little") or 1
+
+
+def has_hint(table, hint):
+    """Whether the file of hints has one."""
+    start = hint % HINT_BUCKETS * HINT_SLOTS * 8
+    return any(table[at:at + 8] == hint.to_bytes(8, "little") for at in range(start, start + HINT_SLOTS * 8, 8))
 
 
 # ---------------------------------------------------------------- counters [5.7]

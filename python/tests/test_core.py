@@ -6,6 +6,7 @@ import io
 import math
 import pickle
 import struct
+import subprocess
 import sys
 import threading
 import time
@@ -720,8 +721,10 @@ def test_many_threads_may_use_one_store(store: core.Store) -> None:
     assert errors == []
 
 
-def test_a_blob_is_what_its_name_says_whoever_writes_to_the_array_meanwhile(store: core.Store) -> None:
-    array, stop = np.zeros(4 << 20, "uint8"), threading.Event()
+@pytest.mark.parametrize("size", [1 << 20, 3 << 20, 5 << 20])
+def test_a_blob_is_what_its_name_says_whoever_writes_to_the_array_meanwhile(store: core.Store, size: int) -> None:
+    """Whether it is hashed before it is written, in one piece or in several, or while it is."""
+    array, stop = np.zeros(size, "uint8"), threading.Event()
 
     def scribble() -> None:
         while not stop.is_set():
@@ -736,3 +739,29 @@ def test_a_blob_is_what_its_name_says_whoever_writes_to_the_array_meanwhile(stor
         stop.set()
         thread.join()
     assert store.verify()["problems"] == []
+
+
+PEAK = """
+import sys
+from pathlib import Path
+from ndstash import _core as core
+
+def peak():
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
+
+store = core.Store.open(sys.argv[1])
+store.entry("small").value(None).sum()
+before = peak()
+array = store.entry("large").value(None)
+print(peak() - before)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks Linux for the peak of its memory")
+def test_a_load_takes_no_more_memory_than_the_array(store: core.Store, tmp_path: Path) -> None:
+    size = 64 << 20
+    put(store, np.ones(1 << 10), "small")
+    put(store, np.arange(size // 8), "large")
+    run = subprocess.run([sys.executable, "-c", PEAK, tmp_path / "store"], capture_output=True, text=True, check=True)
+    assert int(run.stdout) << 10 < size * 1.2

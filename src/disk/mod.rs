@@ -439,6 +439,12 @@ impl Root {
         })
     }
 
+    /// Writes a few bytes in place into a file that every user of the store may write, making it if it is missing: without a
+    /// lock, and not synced. Of several who write the same bytes at a time anyone's may stay.
+    pub(crate) fn patch(&self, rel: &Rel, at: u64, bytes: &[u8]) -> Result<()> {
+        self.step(Verb::Amend, rel, || self.open_lock_file(rel)?.0.write_all_at(bytes, at))
+    }
+
     /// Everything from `offset` to the end of a file that others may be appending to.
     pub(crate) fn read_tail(&self, rel: &Rel, offset: u64) -> Result<Vec<u8>> {
         self.step(Verb::ReadJournal, rel, || {

@@ -12,7 +12,12 @@ pub(crate) struct Positioned<'a> {
 
 impl<'a> Positioned<'a> {
     pub(crate) fn new(file: &'a File) -> Self {
-        Positioned { file, at: 0 }
+        Positioned::from(file, 0)
+    }
+
+    /// The same, that begins elsewhere.
+    pub(crate) fn from(file: &'a File, at: u64) -> Self {
+        Positioned { file, at }
     }
 }
 

@@ -15,8 +15,8 @@ use rustix::io::Errno;
 use super::inherited::LockFile;
 use super::seam::{Flow, Step, Verb};
 use super::{
-    CERTIFIED_MODE, ExclusiveGuard, FileId, PRIVATE_MODE, PUBLISHED_TIME, Root, UNCERTIFIED_MODE, absent, lock, open,
-    random_bits, set_modified,
+    CERTIFIED_MODE, ExclusiveGuard, FileId, PRIVATE_MODE, PUBLISHED_TIME, Root, UNCERTIFIED_MODE, WriterAt, absent,
+    lock, open, random_bits, set_modified,
 };
 use crate::error::{At, Error, Result};
 use crate::layout::{self, Rel, TMP};
@@ -185,7 +185,7 @@ impl PrivateFile {
         }
     }
 
-    /// Counts bytes that were written through a map of the file.
+    /// Counts bytes that were written at their places, or through a map of the file.
     pub(crate) fn filled(&mut self, len: u64) {
         self.len = len;
     }
@@ -215,16 +215,28 @@ impl PrivateFile {
         Ok(())
     }
 
-    fn write_piece(&mut self, piece: &[u8]) -> io::Result<()> {
+    fn write_piece(&self, piece: &[u8]) -> io::Result<()> {
+        self.write_with(piece, |bytes| (&self.file).write_all(bytes))
+    }
+
+    fn write_with(&self, piece: &[u8], write: impl Fn(&[u8]) -> io::Result<()>) -> io::Result<()> {
         let step = Step { verb: Verb::Write, path: self.name.rel.as_str(), from: None, file: Some(&self.file) };
         match self.name.dir.root.0.seam.before(&step)? {
-            Flow::Go => (&self.file).write_all(piece),
+            Flow::Go => write(piece),
             Flow::Skip => Ok(()),
             Flow::Half => {
-                (&self.file).write_all(&piece[..piece.len() / 2])?;
+                write(&piece[..piece.len() / 2])?;
                 Err(io::Error::other("stopped in the middle of a write"))
             }
         }
+    }
+
+    /// Writes one piece of a large file at its place, where others may be writing other pieces. Who knows that all are
+    /// written says [how much that is](Self::filled).
+    pub(crate) fn write_at(&self, at: u64, piece: &[u8]) -> Result<()> {
+        self.write_with(piece, |bytes| WriterAt::new(&self.file, at).write_all(bytes)).at("write", self.path())?;
+        start_writeback(&self.file, at, piece.len() as u64);
+        Ok(())
     }
 
     /// How many bytes were written.

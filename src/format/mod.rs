@@ -6,6 +6,7 @@ pub(crate) mod codec;
 pub(crate) mod counters;
 pub(crate) mod decode;
 pub(crate) mod head;
+pub(crate) mod hints;
 pub(crate) mod iso;
 pub(crate) mod journal;
 pub(crate) mod ledger;

@@ -14,6 +14,7 @@ use super::body::{ArrayRecord, Body, Data, Inline, Order, Origin, TREE};
 use super::codec::Packed;
 use super::counters::{CacheStats, Counters};
 use super::head::{BlobRef, EntryId, Facts, Head};
+use super::hints;
 use super::journal;
 use super::ledger::Ledger;
 use super::marks::{self, Mark};
@@ -393,6 +394,7 @@ fn listing() -> Value {
             json!({ "key": key.to_string(), "stamps": stamps, "slot": slot })
         }).collect::<Vec<_>>(),
         "counters": { "file": "counters.bin", "sums": counters_json() },
+        "hints": hints(),
         "ledger": {
             "file": "ledger.bin", "sequence": ledger().sequence, "bytes": ledger().bytes,
             "entries": ledger().entries, "counted_bytes": ledger().counted_bytes,
@@ -412,6 +414,19 @@ fn marks_json() -> Vec<Value> {
         })
     };
     marked().iter().map(mark).collect()
+}
+
+fn hints() -> Vec<Value> {
+    let lens = [hints::FROM - 1, hints::FROM, hints::FROM + 1, 5_000_000, 67_108_863];
+    let listed = lens.map(|len| {
+        let read = |place: u64, sample: &mut Vec<u8>| {
+            sample.extend((place..).take(hints::PLACE_LEN).map(|at| u8::try_from(at % 251).expect("it is less")));
+            Ok::<(), ()>(())
+        };
+        let hint = hints::Hint::of(len, read).map(|hint| u64::from_le_bytes(hint.expect("nothing fails").bytes()));
+        json!({"bytes": len, "hint": hint})
+    });
+    listed.to_vec()
 }
 
 fn counters_json() -> Value {

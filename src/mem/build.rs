@@ -11,7 +11,7 @@ use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::format::body::Order;
 
-/// Allocations from this size on ask for huge pages: filling fresh memory is bound by page faults.
+/// Allocations and maps from this size on ask for huge pages: filling fresh memory is bound by page faults.
 const HUGE: usize = 4 << 20;
 
 /// An array whose bytes can be had.
@@ -127,7 +127,7 @@ pub(crate) fn load_raw<R: bytemuck::Pod>(source: &dyn Source) -> Result<Vec<R>> 
     Ok(raw)
 }
 
-/// Asks for huge pages beneath memory that is not in use yet. That the system has none is nobody's concern.
+/// Asks for huge pages beneath memory that is not in use yet, or beneath a map. That the system has none is nobody's concern.
 pub(super) fn advise_huge(start: *mut u8, len: usize) {
     const PAGE: usize = 4096;
     let skip = start.align_offset(PAGE);

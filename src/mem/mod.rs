@@ -27,7 +27,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use bytemuck::checked;
-use memmap2::Mmap;
+use memmap2::{Mmap, UncheckedAdvice};
 use ndarray::{Array, ArrayRef, ArrayView, Dimension, IxDyn, ShapeBuilder};
 
 use crate::digest::Digest;
@@ -90,11 +90,25 @@ impl Mapping {
         // SAFETY: the file will not be changed or truncated while the map lives: whoever constructed the policy has
         // promised that for all writers but ndstash, and ndstash only unlinks and replaces files.
         let map = unsafe { memmap2::MmapOptions::new().len(len).map(file) }?;
+        // What is not in memory yet is read in huge pages then, from the one that is asked for on: less of a file of which
+        // little is looked at, and for a tenth of the work. What is in memory is found as before.
+        build::advise_huge(map.as_ptr().cast_mut(), len);
         Ok(Mapping(Some(map)))
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {
         self.0.as_deref().unwrap_or_default()
+    }
+
+    /// Says that nobody is about to look at a part again: it no longer counts as memory of this process, until somebody
+    /// does.
+    pub(crate) fn leave(&self, from: usize, len: usize) {
+        let Some(map) = self.0.as_ref().filter(|map| from.saturating_add(len) <= map.len()) else { return };
+        // SAFETY: the map is a shared one of a file, so whoever looks at the part finds there what the file holds, as
+        // before; nobody can have written to it through this map, which is read-only.
+        let left = unsafe { map.unchecked_advise_range(UncheckedAdvice::DontNeed, from, len) };
+        // Advice that is refused changes nothing.
+        drop(left);
     }
 }
 

@@ -4,8 +4,8 @@ use std::io::Read;
 use std::sync::Arc;
 
 use super::stream::{hash, write_hashed};
-use super::{Durability, Store, VerifyOnRead};
-use crate::digest::{Digest, Hasher};
+use super::{Durability, Store};
+use crate::digest::Hasher;
 use crate::disk::{FileId, Owner, Positioned, PrivateFile, Seal, SealedFile, Stat, Time};
 use crate::error::{At, Error, Result};
 use crate::format::head::BlobRef;
@@ -325,19 +325,6 @@ impl Store {
                 Error::Io { action, path: self.root().full(&layout::blob(&blob.digest)), source }
             }
             other => other,
-        }
-    }
-
-    /// Checks bytes that were read from a blob against its digest, as the options say.
-    pub(crate) fn check_bytes(&self, blob: &BlobRef, bytes: &[u8], file: Option<&File>) -> Result<()> {
-        if self.verify_on_read() == VerifyOnRead::Never {
-            return Ok(());
-        }
-        let found = BlobRef { digest: Digest::of(bytes), len: bytes.len() as u64 };
-        match (found == *blob, file) {
-            (true, _) => Ok(()),
-            (false, Some(file)) => Err(self.condemn(blob, &found, file)),
-            (false, None) => Err(self.condemn_by_name(blob, &found)),
         }
     }
 

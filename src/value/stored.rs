@@ -1,6 +1,6 @@
 //! One array of an open entry: loaded into memory, mapped, or streamed.
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::sync::Arc;
 
 use ndarray::{Array, Dimension};
@@ -258,14 +258,7 @@ impl mem::Source for StoredArray {
     fn fill(&self, bytes: &mut [u8]) -> Result<()> {
         match &self.source {
             Source::Inline(inline) => bytes.copy_from_slice(inline),
-            Source::Blob(blob, OpenBlob::Mapped(map)) => {
-                bytes.copy_from_slice(map.bytes());
-                self.store.check_bytes(blob, bytes, None)?;
-            }
-            Source::Blob(blob, OpenBlob::File(file)) => {
-                Positioned::new(file).read_exact(bytes).at("read", self.path(blob))?;
-                self.store.check_bytes(blob, bytes, Some(file))?;
-            }
+            Source::Blob(blob, open) => self.store.load_blob(blob, open, bytes)?,
         }
         Ok(())
     }

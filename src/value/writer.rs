@@ -21,7 +21,7 @@ use crate::format::tree::{ArrayIndex, Tree, for_each_tagged};
 use crate::key::Address;
 use crate::mem;
 use crate::store::{
-    Blobs, Commit, Condition, Durability, Expect, Labels, MAX_HELD, Outcome, PutReport, Staged, Store, hash,
+    Blobs, Commit, Condition, Durability, Expect, Labels, MAX_HELD, Memory, Outcome, PutReport, Staged, Store, hash,
 };
 
 /// A source that can be read twice: hashed first, and written only if its bytes are not in the store.
@@ -38,13 +38,17 @@ struct Elements<R> {
 
 impl<R> Elements<R> {
     fn check(&self, bytes: &[u8]) -> io::Result<()> {
-        if self.dtype != DType::Bool {
-            return Ok(());
-        }
-        match bytes.iter().find(|&&byte| byte > 1) {
-            None => Ok(()),
-            Some(byte) => Err(io::Error::new(io::ErrorKind::InvalidData, format!("a bool is 0 or 1, found {byte}"))),
-        }
+        check_elements(self.dtype, bytes)
+    }
+}
+
+fn check_elements(dtype: DType, bytes: &[u8]) -> io::Result<()> {
+    if dtype != DType::Bool {
+        return Ok(());
+    }
+    match bytes.iter().find(|&&byte| byte > 1) {
+        None => Ok(()),
+        Some(byte) => Err(io::Error::new(io::ErrorKind::InvalidData, format!("a bool is 0 or 1, found {byte}"))),
     }
 }
 
@@ -213,7 +217,7 @@ impl Writer {
         if self.fits_inline(bytes.len() as u64) {
             return self.raw_array(dtype, shape, order, bytes);
         }
-        let place = self.stage_volatile(&mut Elements { source: bytes, dtype }, bytes)?;
+        let place = self.stage_memory(dtype, Memory::Volatile(bytes))?;
         Ok(Tree::Array(self.push_blob(dtype, shape.to_vec(), order, place)))
     }
 
@@ -227,7 +231,7 @@ impl Writer {
         if self.fits_inline(bytes.len() as u64) {
             return self.bytes(bytes);
         }
-        let place = self.stage_volatile(&mut &*bytes, bytes)?;
+        let place = self.stage_memory(DType::UInt8, Memory::Volatile(bytes))?;
         Ok(self.payload(place))
     }
 
@@ -241,7 +245,7 @@ impl Writer {
         let mut elements = Elements { source: reader.take(len.saturating_add(1)), dtype };
         let staged = self.store.stage_reader(&mut elements, Some(len))?;
         check_len(dtype, shape, staged.blob.len)?;
-        let place = self.hold(staged)?;
+        let place = self.hold_new(staged)?;
         Ok(Tree::Array(self.push_blob(dtype, shape.to_vec(), order, place)))
     }
 
@@ -272,7 +276,7 @@ impl Writer {
             return self.bytes(&start);
         }
         let staged = self.store.stage_reader(&mut start.as_slice().chain(reader), None)?;
-        let place = self.hold(staged)?;
+        let place = self.hold_new(staged)?;
         Ok(self.payload(place))
     }
 
@@ -308,7 +312,7 @@ impl Writer {
     pub(super) fn staged(&mut self, array: &StoredArray, staged: Staged) -> Result<Tree> {
         let place = match self.find(staged.blob)? {
             Some(place) => place,
-            None => self.hold(staged)?,
+            None => self.hold_new(staged)?,
         };
         Ok(Tree::Array(self.push_blob(array.dtype(), array.shape().to_vec(), array.order(), place)))
     }
@@ -347,11 +351,7 @@ impl Writer {
             let data = Data::Inline(Inline(bytes.to_vec()));
             return Ok(self.push(ArrayRecord { dtype, shape, order, data }, None));
         }
-        let blob = BlobRef { digest: Digest::of(bytes), len: bytes.len() as u64 };
-        let place = match self.find(blob)? {
-            Some(place) => place,
-            None => self.hold(self.store.stage_bytes(blob, bytes)?)?,
-        };
+        let place = self.stage_memory(dtype, Memory::Fixed(bytes))?;
         Ok(self.push_blob(dtype, shape, order, place))
     }
 
@@ -383,15 +383,30 @@ impl Writer {
         }
     }
 
-    /// Hashes memory that may change, and copies what is new of it through a reader of just that memory.
-    fn stage_volatile(&mut self, reader: &mut dyn Read, bytes: &[u8]) -> Result<usize> {
+    /// Hashes bytes in memory, and writes them only if they are new. Of those that cannot be there, as far as hints tell,
+    /// both is done in one pass.
+    fn stage_memory(&mut self, dtype: DType, memory: Memory<'_>) -> Result<usize> {
+        let bytes = memory.bytes();
+        self.check_limit(bytes.len() as u64)?;
+        let check = |bytes: &[u8]| check_elements(dtype, bytes);
+        if !self.store.may_have(bytes)
+            && let Some(staged) = self.store.stage_memory(memory, check)?
+        {
+            return self.hold_new(staged);
+        }
         let blob = BlobRef { digest: Digest::of(bytes), len: bytes.len() as u64 };
-        self.check_limit(blob.len)?;
         if let Some(place) = self.find(blob)? {
             return Ok(place);
         }
-        let staged = self.store.stage_reader(reader, Some(blob.len))?;
-        self.hold(staged)
+        let staged = match memory {
+            Memory::Fixed(bytes) => self.store.stage_bytes(blob, bytes)?,
+            // What is written is hashed again.
+            Memory::Volatile(_) => match self.store.stage_memory(memory, check)? {
+                Some(staged) => staged,
+                None => self.store.stage_reader(&mut Elements { source: bytes, dtype }, Some(blob.len))?,
+            },
+        };
+        self.hold_new(staged)
     }
 
     /// Hashes a source that can be read twice, and reads it again only if its bytes are new. What is written is hashed
@@ -404,6 +419,12 @@ impl Writer {
         }
         reader.seek(SeekFrom::Start(start)).at("seek in", "the input")?;
         let staged = self.store.stage_reader(reader, None)?;
+        self.hold_new(staged)
+    }
+
+    /// Keeps a blob that was staged without a look whether it is there, and lets others know of it.
+    fn hold_new(&mut self, staged: Staged) -> Result<usize> {
+        self.store.leave_hint(&staged);
         self.hold(staged)
     }
 

@@ -33,6 +33,7 @@ mod keys; // equal calls have equal keys, in every order, layout, process and pr
 mod large; // more than 4 GiB, for the release check
 mod limits; // what is too large, too deep or too much is refused
 mod merge; // another store's entries are taken over, each blob checked, damage left behind
+mod pieces; // large bytes in memory: put and loaded piece by piece
 mod pointers; // results made through a pointer, which stays good whatever becomes of them
 mod produce; // results made in place or row by row, and nothing of them left if they are dropped
 mod property; // random histories against a plain map

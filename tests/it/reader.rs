@@ -612,6 +612,10 @@ for item in vectors["manifests"]:
     same(r.origin_json(body), item["origin"], what + ", origin")
     same(r.map_as_json(body.meta, body.arrays), item["meta"], what + ", meta")
     same(r.as_json(body.value, body.arrays), item["value"], what + ", value")
+for item in vectors["hints"]:
+    period = bytes(range(251))
+    blob = (period * (item["bytes"] // 251 + 1))[:item["bytes"]]
+    same(r.hint_of(blob), item["hint"], f"hint of {item['bytes']} bytes")
 frames = r.read_journal(content(vectors["journal"]["file"]))
 same([[d.hex() for d in frame] for frame in frames], vectors["journal"]["frames"], "journal")
 settings, expected = r.read_settings(content(vectors["settings"]["file"])), vectors["settings"]
@@ -637,6 +641,6 @@ fn the_reader_reads_every_vector_as_what_it_is_listed_as() {
     assert!(output.status.success(), "{}", text(&output));
     let vectors: Value = serde_json::from_slice(&std::fs::read(folder.join("vectors.json")).unwrap()).unwrap();
     let count = |key: &str| vectors[key].as_array().unwrap().len();
-    let expected = count("names") + count("blobs") + 7 * count("manifests") + count("slots") + 6;
+    let expected = count("names") + count("blobs") + count("hints") + 7 * count("manifests") + count("slots") + 6;
     assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), expected.to_string());
 }

@@ -1,8 +1,12 @@
 //! Content names: the plain BLAKE3 digest of raw bytes.
 
+mod pieces;
+
 use std::fmt;
 use std::str::FromStr;
 use std::sync::LazyLock;
+
+pub(crate) use pieces::{Part, in_pieces, is_cut};
 
 use crate::error::Error;
 use crate::threads;
