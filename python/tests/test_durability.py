@@ -95,3 +95,25 @@ def test_what_is_no_durability_is_refused(tmp_path: Path) -> None:
         ndstash.Cache(tmp_path, durability="none")  # type: ignore[arg-type]
     with pytest.raises(ndstash.Invalid, match="durability"):
         ndstash._core.Store.open(tmp_path, durability="none")  # type: ignore[arg-type]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_child_puts_and_flushes_for_itself(tmp_path: Path) -> None:
+    cache = ndstash.Cache(tmp_path)
+    cache["parent's"] = 1
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            cache["child's"] = 2
+            ndstash.Cache(tmp_path)["also the child's"] = 3
+            cache.flush()
+            found = [os.stat(path).st_mode & 0o7777 for path in (tmp_path / "entries").glob("*/*")]
+            code = 0 if sorted(found) == [CERTIFIED, CERTIFIED, UNCERTIFIED] else 2
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    cache.flush()
+    assert modes(tmp_path) == {CERTIFIED}
+    assert sorted(cache.values()) == [1, 2, 3]

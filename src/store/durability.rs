@@ -126,9 +126,10 @@ impl Inner {
     }
 }
 
+/// One of this process: a forked child finds its parent's as well.
 fn find(all: &[(FileId, Weak<Flusher>)], id: FileId) -> Option<Arc<Flusher>> {
-    let open = all.iter().filter(|(other, _)| *other == id).find_map(|(_, flusher)| flusher.upgrade());
-    open.filter(|flusher| flusher.is_ours())
+    let mut open = all.iter().filter(|(other, _)| *other == id).filter_map(|(_, flusher)| flusher.upgrade());
+    open.find(|flusher| flusher.is_ours())
 }
 
 impl Drop for Inner {
