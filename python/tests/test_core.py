@@ -223,7 +223,7 @@ def test_an_array_that_is_a_blob_knows_its_name(store: core.Store) -> None:
     reader = core.Store.open(store.path, read_only=True).entry("value")
     assert reader is not None and reader.portable("r").base.store is None
     for mode in ("c", None):
-        other = store.buffer(str(buffer.digest), value.nbytes, mode)
+        other = store.buffer(str(buffer.digest), value.nbytes, mode, store.boot)
         assert other is not None and other.digest is None and other.writable
         assert core.known(other, np.frombuffer(other, "u1").ctypes.data, other.nbytes) is None
 
@@ -246,7 +246,7 @@ def test_a_known_array_whose_blob_was_collected_is_stored_all_the_same(store: co
     loaded = put(store, value).portable("r")
     assert store.remove("value") and store.gc()["blobs_removed"] == 1
     assert np.array_equal(loaded, value)
-    assert store.buffer(core.digest(value), value.nbytes, "r") is None
+    assert store.buffer(core.digest(value), value.nbytes, "r", store.boot) is None
     assert np.array_equal(put(store, loaded, "again").portable(None), value)
 
 
@@ -751,9 +751,9 @@ def peak():
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
 
 store = core.Store.open(sys.argv[1])
-store.entry("small").value(None).sum()
+store.entry("small").portable(None).sum()
 before = peak()
-array = store.entry("large").value(None)
+array = store.entry("large").portable(None)
 print(peak() - before)
 """
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import ndstash
+from ndstash._core import Invalid, Store
 
 CERTIFIED, UNCERTIFIED = 0o444, 0o544
 
@@ -93,8 +94,8 @@ def test_what_is_not_on_disk_yet_travels_without_being_written_again(tmp_path: P
 def test_what_is_no_durability_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="'full' or 'deferred', not 'none'"):
         ndstash.Cache(tmp_path, durability="none")  # type: ignore[arg-type]
-    with pytest.raises(ndstash.Invalid, match="durability"):
-        ndstash._core.Store.open(tmp_path, durability="none")  # type: ignore[arg-type]
+    with pytest.raises(Invalid, match="durability"):
+        Store.open(tmp_path, durability="none")  # type: ignore[arg-type]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
