@@ -92,7 +92,8 @@ impl PrivateDir {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL;
         let file =
             open::regular(&root.0.fd, rel.as_str(), flags, Mode::from_raw_mode(PRIVATE_MODE)).at("create", &path)?;
-        let private = PrivateFile { name: OwnName { dir: Arc::clone(self), rel, gone: false }, file, len: 0 };
+        let private =
+            PrivateFile { name: OwnName { dir: Arc::clone(self), rel, gone: false }, file, len: 0, hurries: true };
         root.give(&private.file).at("give to the owner", path)?;
         Ok(private)
     }
@@ -156,6 +157,8 @@ pub(crate) struct PrivateFile {
     name: OwnName,
     file: File,
     len: u64,
+    /// The sync comes next: the kernel is told early to begin with the writing.
+    hurries: bool,
 }
 
 /// Whether a file's time is fixed when it is published (a blob's) or left as it is.
@@ -185,6 +188,12 @@ impl PrivateFile {
         }
     }
 
+    /// Leaves it to who syncs the file later to begin with the writing.
+    pub(crate) fn unhurried(mut self) -> Self {
+        self.hurries = false;
+        self
+    }
+
     /// Counts bytes that were written at their places, or through a map of the file.
     pub(crate) fn filled(&mut self, len: u64) {
         self.len = len;
@@ -207,7 +216,7 @@ impl PrivateFile {
             self.write_piece(piece).at("write", self.path())?;
             let before = self.len;
             self.len += piece.len() as u64;
-            if self.len >= WRITEBACK_FROM {
+            if self.hurries && self.len >= WRITEBACK_FROM {
                 let from = if before < WRITEBACK_FROM { 0 } else { before };
                 start_writeback(&self.file, from, self.len - from);
             }
@@ -235,7 +244,9 @@ impl PrivateFile {
     /// written says [how much that is](Self::filled).
     pub(crate) fn write_at(&self, at: u64, piece: &[u8]) -> Result<()> {
         self.write_with(piece, |bytes| WriterAt::new(&self.file, at).write_all(bytes)).at("write", self.path())?;
-        start_writeback(&self.file, at, piece.len() as u64);
+        if self.hurries {
+            start_writeback(&self.file, at, piece.len() as u64);
+        }
         Ok(())
     }
 
@@ -267,7 +278,7 @@ impl PrivateFile {
     }
 
     fn settle(&self, time: Time, mode: u32) -> Result<FileId> {
-        let PrivateFile { name, file, len } = self;
+        let PrivateFile { name, file, len, .. } = self;
         let root = &name.dir.root;
         let step = Step { verb: Verb::Settle, path: name.rel.as_str(), from: None, file: Some(file) };
         root.run(&step, || {

@@ -158,7 +158,7 @@ impl Store {
     pub(crate) fn stage_bytes_into(&self, file: Option<PrivateFile>, blob: BlobRef, bytes: &[u8]) -> Result<Staged> {
         let mut file = match file {
             Some(file) => file,
-            None => self.private_dir()?.file()?,
+            None => self.private_file()?,
         };
         file.reserve(blob.len)?;
         file.write(bytes)?;
@@ -168,7 +168,7 @@ impl Store {
     /// Stages what a reader yields, in one pass: the private file is written while the digest is computed. Who knows how
     /// much that will be says so.
     pub(crate) fn stage_reader(&self, reader: &mut dyn Read, len: Option<u64>) -> Result<Staged> {
-        let file = self.private_dir()?.file()?;
+        let file = self.private_file()?;
         len.map_or(Ok(()), |len| file.reserve(len))?;
         Staged::read_into(file, reader)
     }

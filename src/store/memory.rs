@@ -41,7 +41,7 @@ impl Store {
             return Ok(None);
         }
         let (len, copies) = (memory.bytes().len() as u64, Copies::default());
-        let mut file = self.private_dir()?.file()?;
+        let mut file = self.private_file()?;
         let take = |at: u64, piece: &[u8], part: &mut Part| {
             check(piece).at("take", "the input")?;
             piece.chunks(Part::STEP).for_each(|step| part.update(step));

@@ -26,7 +26,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use crate::disk::seam::Seam;
-use crate::disk::{self, PrivateDir, Root};
+use crate::disk::{self, PrivateDir, PrivateFile, Root};
 use crate::error::{Error, Result};
 use crate::format::FORMAT_VERSION;
 use crate::format::head::MAX_BODY_LEN;
@@ -358,6 +358,12 @@ impl Store {
         let made = PrivateDir::create(&self.inner.root)?;
         let mut slot = slot();
         Ok(ours(&slot).unwrap_or_else(|| Arc::clone(slot.insert(made))))
+    }
+
+    /// A private file for a blob.
+    fn private_file(&self) -> Result<PrivateFile> {
+        let file = self.private_dir()?.file()?;
+        Ok(if self.defers() { file.unhurried() } else { file })
     }
 
     /// The longest time for which a put through this handle has kept collectors waiting.

@@ -4,20 +4,24 @@ use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
-use ndstash::{CullOptions, GcOptions, Key, Policy, Store};
+use ndstash::{CullOptions, Durability, GcOptions, Key, Policy, Store, StoreOptions};
 
 use crate::{FREE, LIMIT, NAMES, PASSING, Random, SHARED, WRITERS, content_of, put};
 
 /// Never returns, unless something is wrong.
 pub(crate) fn run(role: &str, path: &Path, logs: &Path, seed: u64) {
-    let store = Store::open(path).expect("the store opens");
+    let writer: Option<u64> = role.strip_prefix("writer").map(|number| number.parse().expect("a number"));
+    // Half of the writers defer: a process that is killed loses nothing by that.
+    let defers = writer.is_some_and(|writer| writer % 2 == 1);
+    let durability = if defers { Durability::Deferred } else { Durability::Full };
+    let store = StoreOptions::new().durability(durability).open(path).expect("the store opens");
     let random = Random::new(seed);
     match role {
         "collector" => collect(&store, random),
         "culler" => cull(&store, logs, random),
         "remover" => remove(&store, random),
         "reader" => read(&store, random),
-        writer => write(&store, writer.trim_start_matches("writer").parse().expect("a number"), logs, random),
+        _ => write(&store, writer.expect("a role"), logs, random),
     }
 }
 
