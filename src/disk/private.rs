@@ -90,8 +90,9 @@ impl PrivateDir {
         let step = Step { verb: Verb::Create, path: rel.as_str(), from: None, file: None };
         root.0.seam.before(&step).at("create", &path)?;
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL;
-        let file =
-            open::regular(&root.0.fd, rel.as_str(), flags, Mode::from_raw_mode(PRIVATE_MODE)).at("create", &path)?;
+        // What is made here, and was not there before, is a regular file.
+        let made = open::any(self.lock.file(), rel.split().1, flags, Mode::from_raw_mode(PRIVATE_MODE));
+        let file = made.at("create", &path)?;
         let private =
             PrivateFile { name: OwnName { dir: Arc::clone(self), rel, gone: false }, file, len: 0, hurries: true };
         root.give(&private.file).at("give to the owner", path)?;
