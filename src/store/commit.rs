@@ -192,8 +192,11 @@ impl Store {
             drop(gate);
             self.note_commit(entered);
         }
+        if self.defers() {
+            return seen;
+        }
         let mut last = None;
-        for Staged { blob, .. } in staged.iter().filter(|_| !self.defers()) {
+        for Staged { blob, .. } in staged {
             let shard = blob.digest.shard();
             if last.replace(shard) != Some(shard) {
                 self.root().sync_dir(&layout::blob_shard(shard))?;
@@ -396,9 +399,8 @@ fn owed(commit: Commit, head: &Head, file: Unsynced) -> Owed {
         Blobs::Staged(staged) => staged.into_iter().filter_map(owed_blob).collect(),
         Blobs::Of { .. } => Vec::new(),
     };
-    let digests = head.blobs.iter().map(|blob| blob.digest);
-    let shards = digests.clone().map(|digest| digest.shard()).collect();
-    Owed { entry: OwedEntry { key: commit.key, file, blobs: digests.collect() }, blobs, shards }
+    let named = head.blobs.iter().map(|blob| blob.digest).collect();
+    Owed { entry: OwedEntry { key: commit.key, file, blobs: named }, blobs }
 }
 
 fn owed_blob(Staged { blob, held }: Staged) -> Option<OwedBlob> {

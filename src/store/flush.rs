@@ -31,13 +31,12 @@ const AT_A_TIME: usize = 16;
 pub(super) struct Owed {
     pub(super) entry: OwedEntry,
     pub(super) blobs: Vec<OwedBlob>,
-    /// The directories of all blobs that the entry names: who made those that were there may not have synced them.
-    pub(super) shards: BTreeSet<u8>,
 }
 
 pub(super) struct OwedEntry {
     pub(super) key: Key,
     pub(super) file: Unsynced,
+    /// All that it names, owed or not.
     pub(super) blobs: Vec<Digest>,
 }
 
@@ -52,7 +51,6 @@ pub(super) struct OwedBlob {
 struct Batch {
     entries: Vec<OwedEntry>,
     blobs: Vec<OwedBlob>,
-    shards: BTreeSet<u8>,
     oldest: Option<Instant>,
 }
 
@@ -64,7 +62,6 @@ impl Batch {
     fn take_in(&mut self, owed: Owed) {
         self.entries.push(owed.entry);
         self.blobs.extend(owed.blobs);
-        self.shards.extend(owed.shards);
         self.oldest.get_or_insert_with(Instant::now);
     }
 }
@@ -242,7 +239,9 @@ impl Shared {
             }
         }
         let lost = self.lock().lost.clone();
-        self.sync_dirs(batch.shards.iter().map(|&shard| layout::blob_shard(shard)))?;
+        // Also of the blobs that were there: who made them may not have synced their names.
+        let named = batch.entries.iter().flat_map(|entry| &entry.blobs);
+        self.sync_dirs(named.map(Digest::shard), layout::blob_shard)?;
         batch
             .blobs
             .iter_mut()
@@ -260,14 +259,15 @@ impl Shared {
                 }
             }
         }
-        let shards: BTreeSet<u8> = batch.entries.iter().map(|entry| entry.key.shard()).collect();
-        self.sync_dirs(shards.into_iter().map(layout::entry_shard))?;
+        self.sync_dirs(batch.entries.iter().map(|entry| entry.key.shard()), layout::entry_shard)?;
         safe.iter().try_for_each(|entry| entry.file.certify())?;
         trouble.map_or(Ok(()), Err)
     }
 
-    fn sync_dirs(&self, dirs: impl Iterator<Item = Rel>) -> Result<()> {
-        let dirs: Vec<Rel> = dirs.collect();
+    /// Syncs the directories of some shards, each once.
+    fn sync_dirs(&self, shards: impl Iterator<Item = u8>, dir: fn(u8) -> Rel) -> Result<()> {
+        let shards: BTreeSet<u8> = shards.collect();
+        let dirs: Vec<Rel> = shards.into_iter().map(dir).collect();
         at_the_same_time(&dirs, |dir| self.root.sync_dir(dir)).into_iter().collect()
     }
 
