@@ -5,14 +5,13 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use ndstash::seam::{Flow, Seam, Verb};
 use ndstash::{Cache, CacheOptions, Digest, Durability, Error, GcOptions, ProblemKind, Store, StoreOptions};
 
 use crate::common::{
     Dir, PUBLISHED_NS, Record, bytes_array, chmod, edit, json_of, load, mode_of, modified_ns, noise, read_store, rot,
-    seam, set_modified_ns, text, truncate, trusted, verify,
+    seam, set_modified_ns, text, truncate, trusted, verify, wait_for,
 };
 
 const LEN: usize = 100_000;
@@ -44,14 +43,6 @@ fn inode(path: &Path) -> u64 {
     fs::metadata(path).unwrap().ino()
 }
 
-fn wait_until(what: &str, reached: impl Fn() -> bool) {
-    let start = Instant::now();
-    while !reached() {
-        assert!(start.elapsed() < Duration::from_secs(60), "waited in vain: {what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
 #[test]
 fn what_is_put_is_there_at_once_and_certified_by_a_flush() {
     let dir = Dir::new();
@@ -76,7 +67,7 @@ fn syncs_are_made_up_for_behind_and_when_the_last_handle_goes() {
     let dir = Dir::new();
     let store = dir.open(&options());
     put(&store, "a", 1);
-    wait_until("it is on disk", || modes(&dir, "a", 1) == (CERTIFIED, CERTIFIED));
+    wait_for("it is on disk", || modes(&dir, "a", 1) == (CERTIFIED, CERTIFIED));
     put(&store, "b", 2);
     let clone = store.clone();
     drop(store);

@@ -3,23 +3,15 @@
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ndstash::seam::{Flow, Verb};
 use ndstash::{GcOptions, Store, StoreOptions, after_fork_in_child};
 
-use crate::common::{Child, Dir, bytes_array, files_in, load, noise, seam, verify};
+use crate::common::{Child, Dir, bytes_array, files_in, load, noise, seam, verify, wait_for};
 
 /// So long that hashing and putting go to all cores.
 const LONG: usize = 3 << 20;
-
-fn wait_for(what: &str, reached: impl Fn() -> bool) {
-    let start = Instant::now();
-    while !reached() {
-        assert!(start.elapsed() < Duration::from_secs(60), "waited in vain: {what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
 
 /// The parent dies inside the gate, with private files; its child lives on, and has used a handle of the parent's.
 #[test]

@@ -11,6 +11,7 @@ mod watch;
 
 use std::io::Read;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use ndarray::Array1;
 use ndstash::{Digest, Key, MapPolicy, Store, StoreOptions, Tree, VerifyEvent, VerifyOptions, VerifyReport};
@@ -185,6 +186,15 @@ pub(crate) fn tree_map<const N: usize>(pairs: [(&str, Tree); N]) -> Tree {
 pub(crate) fn load(store: &Store, name: &str) -> ndstash::Result<Option<Vec<u8>>> {
     let Some(entry) = store.entry(name)? else { return Ok(None) };
     entry.array().expect("the value is one array").to_bytes().map(Some)
+}
+
+/// Waits for what others bring about, for a minute at most.
+pub(crate) fn wait_for(what: &str, reached: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !reached() {
+        assert!(start.elapsed() < Duration::from_secs(60), "waited in vain: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 /// Verifies without repairing.
