@@ -300,18 +300,24 @@ fn write_forever(dir: &Path, from: u64) {
     }
 }
 
+/// How many transactions a writer has committed, by what it says, when it is killed so long after the first.
+fn commits_of_killed(role: &str, dir: &Path, from: u64, pause: Duration) -> u64 {
+    let mut writer = start(role, dir, from);
+    wait_for_line(&mut writer);
+    std::thread::sleep(pause);
+    writer.kill().expect("it is ours");
+    let said = writer.wait_with_output().expect("a child").stdout;
+    1 + said.iter().filter(|byte| **byte == b'\n').count() as u64
+}
+
 /// Writers are killed while another process has the environment open.
 fn killed_writer(dir: &Path) {
     let open = Lmdb::open_with(dir, ENTRIES, true, MAP, EnvFlags::NO_SYNC).expect("an environment");
     let (mut longest, mut torn, mut lost) = (Duration::ZERO, 0, 0);
     for round in 0..100u64 {
         let from = round << 20;
-        let mut writer = start("write-forever", dir, from);
-        wait_for_line(&mut writer);
-        std::thread::sleep(Duration::from_micros(sample::mixed(round) % 15_000));
-        writer.kill().expect("it is ours");
-        let said = writer.wait_with_output().expect("a child").stdout;
-        let committed = 1 + said.iter().filter(|byte| **byte == b'\n').count() as u64;
+        let pause = Duration::from_micros(sample::mixed(round) % 15_000);
+        let committed = commits_of_killed("write-forever", dir, from, pause);
         let begin = Instant::now();
         let mut txn = open.env.write_txn().expect("the lock of a dead writer is given on");
         longest = longest.max(begin.elapsed());
@@ -604,12 +610,8 @@ fn redb_killed_writer(dir: &Path) {
     let (mut longest, mut torn, mut lost) = (Duration::ZERO, 0, 0);
     for round in 0..20u64 {
         let from = round << 20;
-        let mut writer = start("redb-write-forever", dir, from);
-        wait_for_line(&mut writer);
-        std::thread::sleep(Duration::from_micros(sample::mixed(round) % 50_000));
-        writer.kill().expect("it is ours");
-        let said = writer.wait_with_output().expect("a child").stdout;
-        let committed = 1 + said.iter().filter(|byte| **byte == b'\n').count() as u64;
+        let pause = Duration::from_micros(sample::mixed(round) % 50_000);
+        let committed = commits_of_killed("redb-write-forever", dir, from, pause);
         let begin = Instant::now();
         if let Err(error) = open.put_all((1 << 41) + round..(1 << 41) + round + 1) {
             return println!("  after {round} killed: {error}");

@@ -7,6 +7,8 @@
 //! All ways take turns, round by round. A line gives the median of the rounds in microseconds an entry, fastest and
 //! slowest, and the processor time.
 
+#![allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "bare files are what is measured")]
+
 mod bench;
 mod faults;
 mod files;
