@@ -25,7 +25,7 @@ def reference(array: NDArray[Any]) -> Reduced | None:
     if array.nbytes < WORTH or array.dtype.hasobject:
         return None
     buffer = buffer_of(array)
-    boot = pins.hold(buffer) if buffer is not None and buffer.digest is not None else None
+    boot = None if buffer is None else pins.hold(buffer)
     if buffer is None or boot is None:
         return None
     offset = address_of(array) - address_of(np.frombuffer(memoryview(buffer), np.uint8))
