@@ -8,20 +8,25 @@ use std::sync::Arc;
 
 use memmap2::{MmapMut, MmapOptions};
 
+use super::copy::LINE;
 use super::{MapPolicy, Mapping, build};
 use crate::digest::Digest;
 
-/// Ordinary memory, aligned for elements of every type.
+/// Ordinary memory, aligned for elements of every type, and for whoever fills it.
 pub(crate) struct Heap {
     words: Vec<u128>,
+    /// The word that it begins with.
+    first: usize,
     len: usize,
 }
 
 impl Heap {
     /// So many zeros; `None` if there is not enough memory.
     pub(crate) fn zeroed(len: usize) -> Option<Self> {
-        let words = bytemuck::allocation::try_zeroed_vec(len.div_ceil(size_of::<u128>())).ok()?;
-        let mut heap = Heap { words, len };
+        const WORD: usize = size_of::<u128>();
+        let words = bytemuck::allocation::try_zeroed_vec::<u128>(len.div_ceil(WORD) + LINE / WORD - 1).ok()?;
+        let first = words.as_ptr().align_offset(LINE);
+        let mut heap = Heap { words, first, len };
         build::advise_huge(heap.as_mut_ptr(), len);
         Some(heap)
     }
@@ -31,13 +36,13 @@ impl Deref for Heap {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        &bytemuck::cast_slice(&self.words)[..self.len]
+        &bytemuck::cast_slice(&self.words[self.first..])[..self.len]
     }
 }
 
 impl DerefMut for Heap {
     fn deref_mut(&mut self) -> &mut [u8] {
-        &mut bytemuck::cast_slice_mut(&mut self.words)[..self.len]
+        &mut bytemuck::cast_slice_mut(&mut self.words[self.first..])[..self.len]
     }
 }
 
@@ -178,7 +183,7 @@ mod tests {
     fn memory_suits_every_element_and_is_as_long_as_was_asked() {
         for len in [0, 1, 15, 16, 17, 5 << 20] {
             let mut heap = Heap::zeroed(len).unwrap();
-            assert_eq!((heap.len(), heap.as_ptr().align_offset(align_of::<u128>())), (len, 0));
+            assert_eq!((heap.len(), heap.as_ptr().align_offset(LINE)), (len, 0));
             assert!(heap.iter().all(|byte| *byte == 0));
             if let Some(last) = heap.last_mut() {
                 *last = 7;

@@ -9,6 +9,7 @@
 
 mod build;
 mod bytes;
+mod copy;
 mod descriptor;
 mod failure;
 mod handed;
@@ -37,6 +38,7 @@ use crate::format::body::Order;
 pub(crate) use build::{Source, builder_of, extents, load, load_array, load_raw, not_viewable};
 pub(crate) use bytes::Heap;
 pub use bytes::{MappedBytes, PrivateBytes};
+pub(crate) use copy::{copy, fill};
 pub(crate) use descriptor::with_descriptor;
 pub(crate) use failure::Failure;
 pub(crate) use handed::{Handed, Shown, hand, shown, wants_handed};

@@ -10,6 +10,7 @@ use crate::disk::Positioned;
 use crate::error::{At, Result};
 use crate::format::head::BlobRef;
 use crate::layout;
+use crate::mem;
 use crate::threads;
 
 /// How much is copied at a time where nothing is checked.
@@ -18,10 +19,13 @@ const UNCHECKED: usize = 2 << 20;
 impl OpenBlob {
     fn read(&self, at: u64, to: &mut [u8]) -> io::Result<()> {
         match self {
-            OpenBlob::File(file) => Positioned::from(file, at).read_exact(to),
+            OpenBlob::File(file) => {
+                let mut file = Positioned::from(file, at);
+                mem::fill(to, |next| file.read_exact(next))
+            }
             OpenBlob::Mapped(map) => {
                 let at = usize::try_from(at).expect("it is a place in memory");
-                to.copy_from_slice(&map.bytes()[at..at + to.len()]);
+                mem::copy(&map.bytes()[at..at + to.len()], to);
                 Ok(())
             }
         }
