@@ -1,11 +1,16 @@
-//! Where work is spread over all cores: one pool of threads, and another in a process that was forked.
+//! Where work is spread over all cores: one pool of threads, and another in a process that was forked. Work that waits for
+//! the disk has threads of its own, more than there are cores.
 //!
 //! A forked child has its parent's pool without the threads: what is given to that waits for ever.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
+
+/// How many threads wait for the disk at the same time.
+const AT_A_TIME: usize = 16;
 
 /// No process has this number, and none spreads work with the common pool after it was set.
 const NOBODY: u32 = u32::MAX;
@@ -25,6 +30,29 @@ pub(crate) fn spread<T: Send>(work: impl FnOnce() -> T + Send) -> T {
         Err(owner) if owner == process => work(),
         Err(_) => own_pool(process).install(work),
     }
+}
+
+/// Does something with each of many that is mostly waiting for the disk, several at a time: a disk that is asked to flush
+/// by many at once does it once, and a file system that frees files does it beside. No thread is made for less than `each`
+/// of them. Returns what came of each, in their order.
+pub(crate) fn beside<T: Sync, R: Send>(all: &[T], each: usize, work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::with_capacity(all.len())));
+    let take = || {
+        while let Some((at, one)) = Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|at| Some((at, all.get(at)?))) {
+            let result = work(one);
+            done.lock().unwrap_or_else(PoisonError::into_inner).push((at, result));
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 1..(all.len() / each).min(AT_A_TIME) {
+            // Without another thread, those that are there do all of it.
+            drop(thread::Builder::new().spawn_scoped(scope, take));
+        }
+        take();
+    });
+    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    done.sort_unstable_by_key(|(at, _)| *at);
+    done.into_iter().map(|(_, result)| result).collect()
 }
 
 /// Whether this thread is a worker of a pool: then it may do other tasks while it waits for parts of its own.
@@ -59,6 +87,22 @@ fn own_pool(process: u32) -> Arc<ThreadPool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_of_many_is_done_once_and_few_in_one_thread() {
+        let many: Vec<usize> = (0..1000).collect();
+        let here = thread::current().id();
+        let done = beside(&many, 1, |&number| (number, thread::current().id()));
+        assert!(done.iter().map(|(number, _)| *number).eq(0..1000));
+        assert!(beside(&many[..19], 10, |_| thread::current().id()).iter().all(|id| *id == here));
+        assert_eq!(beside(&many[..0], 1, |_| ()), []);
+    }
+
+    #[test]
+    fn what_waits_is_done_beside_one_another() {
+        let all = std::sync::Barrier::new(AT_A_TIME);
+        assert_eq!(beside(&[(); 10 * AT_A_TIME], 10, |()| all.wait()).len(), 10 * AT_A_TIME);
+    }
 
     #[test]
     fn a_process_has_one_pool_of_its_own() {

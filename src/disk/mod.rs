@@ -38,7 +38,7 @@ pub(crate) use lock::{ExclusiveGuard, SharedGuard};
 pub(crate) use owner::Owner;
 pub(crate) use positioned::{Positioned, WriterAt, copy_range};
 pub(crate) use private::{Linked, PrivateDir, PrivateFile, SealedFile, Time, Unsynced, remove_dead_private_dirs};
-pub(crate) use scan::tree_bytes;
+pub(crate) use scan::{Listed, tree_bytes};
 
 use crate::error::{At, Error, Result};
 use crate::layout::Rel;

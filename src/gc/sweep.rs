@@ -3,13 +3,16 @@
 use std::time::{Duration, Instant};
 
 use super::{GcOptions, GcReport, Journal};
-use crate::disk::{ExclusiveGuard, remove_dead_private_dirs};
+use crate::disk::{ExclusiveGuard, Listed, remove_dead_private_dirs};
 use crate::error::Result;
 use crate::format::head::BlobRef;
 use crate::key::Key;
 use crate::layout;
 use crate::store::{Manifest, Store, make_reserve};
+use crate::threads::beside;
 
+/// How many files a thread that removes them has at least.
+const EACH: usize = 16;
 /// For how long a batch keeps committers out.
 const BATCH: Duration = Duration::from_millis(5);
 
@@ -146,10 +149,8 @@ impl Sweep<'_> {
 
     fn empty_trash(&self) -> Result<()> {
         let root = self.store.root();
-        for listed in root.list(&layout::TRASH)? {
-            root.unlink(&layout::TRASH.child(&listed.name), self.collector)?;
-        }
-        Ok(())
+        let remove = |listed: &Listed| root.unlink(&layout::TRASH.child(&listed.name), self.collector).map(drop);
+        beside(&root.list(&layout::TRASH)?, EACH, remove).into_iter().collect()
     }
 
     /// The way out when the disk has no room for a journal or a name in the trash: everything inside one closed gate,

@@ -55,8 +55,8 @@ impl Store {
         self.remove_checked(judged.key(), Some(judged.head.id))
     }
 
-    /// Removes an entry if it is still the one that was judged, and leaves it to the collector that comes next to sync
-    /// its directory.
+    /// Removes an entry if it is still the one that was judged, and leaves it to the caller, or to the collector that
+    /// comes next, to sync its directory.
     pub(crate) fn evict_judged(&self, key: Key, judged: EntryId) -> Result<bool> {
         self.unlink_entry(key, Some(judged))
     }

@@ -4,7 +4,6 @@
 //! entry's after those of all its blobs.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -16,6 +15,7 @@ use crate::error::{Error, Result, chain};
 use crate::format::head::BlobRef;
 use crate::key::Key;
 use crate::layout::{self, Rel};
+use crate::threads::beside;
 
 /// How long a put waits at most for others to be synced with.
 const DELAY: Duration = Duration::from_secs(1);
@@ -23,9 +23,6 @@ const DELAY: Duration = Duration::from_secs(1);
 /// How many files may be owed: each is held open. At most a part of those that a process may have open.
 const MOST_OWED: u64 = 1024;
 const PART_OF_LIMIT: u64 = 4;
-
-/// How many files are synced at the same time.
-const AT_A_TIME: usize = 16;
 
 /// What one commit has published and not synced.
 pub(super) struct Owed {
@@ -229,7 +226,7 @@ impl Shared {
         batch.blobs.iter().for_each(|blob| blob.file.start());
         batch.entries.iter().for_each(|entry| entry.file.start());
         let mut trouble = None;
-        let synced = at_the_same_time(&batch.blobs, |blob| blob.file.sync());
+        let synced = beside(&batch.blobs, 1, |blob| blob.file.sync());
         for (blob, synced) in batch.blobs.iter().zip(synced) {
             if let Err(error) = synced {
                 // That it cannot be marked either changes nothing: its entries go.
@@ -248,7 +245,7 @@ impl Shared {
             .filter(|blob| !lost.contains(&blob.blob.digest))
             .try_for_each(|blob| self.certify(blob))?;
         let mut safe = Vec::new();
-        let synced = at_the_same_time(&batch.entries, |entry| entry.file.sync());
+        let synced = beside(&batch.entries, 1, |entry| entry.file.sync());
         for (entry, synced) in batch.entries.iter().zip(synced) {
             let lacks = entry.blobs.iter().any(|digest| lost.contains(digest));
             match synced {
@@ -268,7 +265,7 @@ impl Shared {
     fn sync_dirs(&self, shards: impl Iterator<Item = u8>, dir: fn(u8) -> Rel) -> Result<()> {
         let shards: BTreeSet<u8> = shards.collect();
         let dirs: Vec<Rel> = shards.into_iter().map(dir).collect();
-        at_the_same_time(&dirs, |dir| self.root.sync_dir(dir)).into_iter().collect()
+        beside(&dirs, 1, |dir| self.root.sync_dir(dir)).into_iter().collect()
     }
 
     /// Says that a blob is on disk. Another process, which could not rely on this file, may have put its own in the
@@ -314,27 +311,6 @@ impl Shared {
         }
         Ok(())
     }
-}
-
-/// Does something with each of many, several at a time: a disk that is asked to flush by many at once does it once.
-fn at_the_same_time<T: Sync>(all: &[T], work: impl Fn(&T) -> Result<()> + Sync) -> Vec<Result<()>> {
-    let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::with_capacity(all.len())));
-    let take = || {
-        while let Some((at, one)) = Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|at| Some((at, all.get(at)?))) {
-            let result = work(one);
-            done.lock().unwrap_or_else(PoisonError::into_inner).push((at, result));
-        }
-    };
-    thread::scope(|scope| {
-        for _ in 1..all.len().min(AT_A_TIME) {
-            // Without another thread, those that are there do all of it.
-            drop(thread::Builder::new().spawn_scoped(scope, take));
-        }
-        take();
-    });
-    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
-    done.sort_unstable_by_key(|(at, _)| *at);
-    done.into_iter().map(|(_, result)| result).collect()
 }
 
 fn tell(root: &Root, error: &Error) {

@@ -1,11 +1,19 @@
 //! Listing entries, one shard at a time.
 
+use rayon::prelude::*;
+
 use super::{EntryInfo, Manifest, Store};
 use crate::error::Result;
 use crate::key::Key;
-use crate::layout;
+use crate::{layout, threads};
 
-/// The entries of a store, in no particular order. Holds the names of one shard in 256 at a time.
+/// How many entries are read ahead, on all cores.
+const AHEAD: usize = 64;
+/// Of fewer, one core has read them before another has begun.
+const FEW: usize = 8;
+
+/// The entries of a store, in no particular order. Holds the names of one shard in 256 at a time, and reads up to 64
+/// entries ahead.
 ///
 /// Entries that come or go meanwhile may or may not be seen; the others are seen exactly once.
 #[derive(Debug)]
@@ -14,6 +22,7 @@ pub struct Entries {
     prefix: String,
     next_shard: Option<u8>,
     keys: Vec<Key>,
+    read: Vec<Result<EntryInfo>>,
 }
 
 impl Iterator for Entries {
@@ -21,14 +30,13 @@ impl Iterator for Entries {
 
     fn next(&mut self) -> Option<Result<EntryInfo>> {
         loop {
-            while let Some(key) = self.keys.pop() {
-                match self.store.info(key) {
-                    Ok(Some(info)) if info.name().unwrap_or_default().starts_with(&self.prefix) => {
-                        return Some(Ok(info));
-                    }
-                    Ok(_) => {}
-                    Err(error) => return Some(Err(error)),
-                }
+            if let Some(read) = self.read.pop() {
+                return Some(read);
+            }
+            if !self.keys.is_empty() {
+                let next = self.keys.split_off(self.keys.len().saturating_sub(AHEAD));
+                self.read = self.read(&next);
+                continue;
             }
             let shard = self.next_shard?;
             self.next_shard = shard.checked_add(1);
@@ -40,12 +48,30 @@ impl Iterator for Entries {
     }
 }
 
+impl Entries {
+    /// Those of the entries that are there and have the prefix, and what cannot be read.
+    fn read(&self, keys: &[Key]) -> Vec<Result<EntryInfo>> {
+        let has_prefix = |info: &EntryInfo| info.name().unwrap_or_default().starts_with(&self.prefix);
+        let read = |key: &Key| self.store.info(*key).map(|info| info.filter(has_prefix)).transpose();
+        if keys.len() < FEW {
+            return keys.iter().filter_map(read).collect();
+        }
+        threads::spread(|| keys.par_iter().filter_map(read).collect())
+    }
+}
+
 impl Store {
     /// Lists the entries whose name begins with `prefix`; with an empty one all, also those without a name.
     ///
-    /// An entry that cannot be read is an item that is an error; the listing goes on after it.
+    /// Reads on all cores. An entry that cannot be read is an item that is an error; the listing goes on after it.
     pub fn entries(&self, prefix: &str) -> Entries {
-        Entries { store: self.clone(), prefix: prefix.to_owned(), next_shard: Some(0), keys: Vec::new() }
+        Entries {
+            store: self.clone(),
+            prefix: prefix.to_owned(),
+            next_shard: Some(0),
+            keys: Vec::new(),
+            read: Vec::new(),
+        }
     }
 
     /// How many entries there are. Reads names only.

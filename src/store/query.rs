@@ -169,7 +169,15 @@ impl Store {
     /// The first error of reading or removing an entry, after all the others have been dealt with.
     pub fn evict(&self, query: &Query) -> Result<u64> {
         self.check_writable()?;
-        self.for_each(query, |info| self.remove_if(info))
+        let mut gone = Vec::new();
+        let done = self.for_each(query, |info| {
+            let removed = self.evict_judged(info.key(), info.head.id)?;
+            gone.extend(removed.then_some(Some(info.key())));
+            Ok(removed)
+        });
+        // Each directory once, however many went from it.
+        self.sync_entries(&gone)?;
+        done
     }
 
     /// Does something with every entry that meets the conditions; returns of how many it was true. An entry that cannot
