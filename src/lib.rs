@@ -62,7 +62,7 @@ mod usage;
 mod value;
 mod verify;
 
-pub use cache::{Cache, CacheOptions, Flight, IntoCallKey, Lookup, Request, Trouble};
+pub use cache::{Cache, CacheOptions, Flight, IntoCallKey, Lookup, Recall, Request, Trouble};
 pub use callkey::{Arguments, CallFrame, CallKey, Encoded, Encoder, Items, KeyBuilder, Pairs, Rounding};
 pub use digest::Digest;
 pub use disk::on_wait;

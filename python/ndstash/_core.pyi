@@ -286,11 +286,11 @@ class Cache:
         """The entry, if its time is not over for `stale` seconds or longer. Counts nothing: see `note_hit`; but damage is
         counted and told, unless this is the second look at what the first one told of (`again`)."""
 
-    def hit(self, key: Key, mode: MmapMode, default: object) -> Any:
-        """The value of an entry whose time is not over, if it is portable, counted as a hit; else `default`. Memory is asked
-        first. Raises what is wrong with it, which is not counted."""
+    def hit(self, key: Key, mode: MmapMode, absent: object, default: object, *, count: bool = True) -> Any:
+        """The value of an entry whose time is not over, if it is portable, counted as a hit; `absent` if there is no entry,
+        else `default`. Memory is asked first. Raises what is wrong with it, which is not counted."""
 
-    def recall(self, calls: Calls, parts: dict[str, Any], default: object) -> Any:
+    def recall(self, calls: Calls, parts: dict[str, Any], absent: object, default: object) -> Any:
         """As `hit`, of a call by the parts of its key, which is not made in full. `default` as well if these are not few and
         plain."""
 

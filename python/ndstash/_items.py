@@ -35,7 +35,7 @@ def value(handle: Handle, key: Any, mode: MmapMode | Inherit = INHERIT) -> Any:
     address = handle.item(key)
     if handle.settings.memory:
         try:
-            found = handle.core.hit(address, handle.mode(mode), MISSING)
+            found = handle.core.hit(address, handle.mode(mode), MISSING, MISSING)
         except Damaged as error:
             return _damaged(handle, address, error)
         except Exception:  # `find` meets it again, and tells.

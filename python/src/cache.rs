@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ndstash::{EntryInfo, Labels, Loadable, Lookup, Query, Trouble};
+use ndstash::{EntryInfo, Labels, Lookup, Query, Recall, Trouble};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyEllipsis, PyString};
 
@@ -36,17 +36,23 @@ impl Cache {
         Cache { core, store, home }
     }
 
-    /// The value that was found, counted as a hit.
+    /// The value that was found, counted as a hit if it is one.
     fn found<'py>(
         &self,
         py: Python<'py>,
-        found: Option<&Loadable>,
+        found: &Recall,
         mode: Mode,
+        absent: Bound<'py, PyAny>,
         default: Bound<'py, PyAny>,
+        count: bool,
     ) -> Result<Bound<'py, PyAny>> {
-        let Some(found) = found else { return Ok(default) };
+        let found = match found {
+            Recall::Value(found) => found,
+            Recall::Absent => return Ok(absent),
+            Recall::Other => return Ok(default),
+        };
         let value = value(py, found.tree(), &|node| found.resolve(node), mode, &self.home)?;
-        if self.core.note_loaded(found) {
+        if count && self.core.note_loaded(found) {
             py.detach(|| self.core.write_counts());
         }
         Ok(value)
@@ -90,17 +96,20 @@ impl Cache {
         Entry::new(py, entry, Arc::clone(&self.home), stale).map(Some)
     }
 
-    /// The value of an entry whose time is not over, if it is portable, counted as a hit; else `default`. Raises what is
-    /// wrong with it, which is not counted.
+    /// The value of an entry whose time is not over, if it is portable, counted as a hit unless it is none; `absent` if
+    /// there is no entry, else `default`. Raises what is wrong with it, which is not counted.
+    #[pyo3(signature = (key, mode, absent, default, *, count = true))]
     fn hit<'py>(
         &self,
         py: Python<'py>,
         key: &Bound<'py, Key>,
         mode: Mode,
+        absent: Bound<'py, PyAny>,
         default: Bound<'py, PyAny>,
+        count: bool,
     ) -> Result<Bound<'py, PyAny>> {
         let key = key.get().key();
-        self.found(py, detached(py, || self.core.loadable(&key))?.as_deref(), mode, default)
+        self.found(py, &detached(py, || self.core.recall(&key))?, mode, absent, default, count)
     }
 
     /// The same of a call by its parts; `default` as well if they are not few and plain. What is held in memory is found with
@@ -110,15 +119,16 @@ impl Cache {
         py: Python<'py>,
         calls: &Bound<'py, Calls>,
         parts: &Bound<'py, PyDict>,
+        absent: Bound<'py, PyAny>,
         default: Bound<'py, PyAny>,
     ) -> Result<Bound<'py, PyAny>> {
         let calls = calls.get();
         let Some(key) = calls.key(parts)? else { return Ok(default) };
         let found = match self.core.held(&key) {
-            Some(held) => Some(held),
-            None => detached(py, || self.core.loadable(&key))?,
+            Some(held) => Recall::Value(held),
+            None => detached(py, || self.core.recall(&key))?,
         };
-        self.found(py, found.as_deref(), calls.mode, default)
+        self.found(py, &found, calls.mode, absent, default, true)
     }
 
     /// Counts a hit.

@@ -28,7 +28,7 @@ use crate::store::{EntryInfo, Labels, PutReport, Query, Store};
 pub use flight::Flight;
 use memory::Memory;
 pub use options::CacheOptions;
-pub use pieces::Lookup;
+pub use pieces::{Lookup, Recall};
 pub use request::Request;
 use tally::Tally;
 

@@ -28,6 +28,17 @@ pub enum Lookup {
     Unusable,
 }
 
+/// What the short way to a value finds, [`Cache::recall`].
+#[derive(Clone, Debug)]
+pub enum Recall {
+    /// A value whose time is not over.
+    Value(Arc<Loadable>),
+    /// There is no entry.
+    Absent,
+    /// Something that this way does not lead to, or the cache is switched off; [`Cache::look`] says what it is.
+    Other,
+}
+
 /// The pieces of a request. What they do is counted only by the `note_` methods and [`stored`](Cache::stored), which
 /// count nothing in a cache that is switched off.
 ///
@@ -79,18 +90,18 @@ impl Cache {
     }
 
     /// The short way to a value that is its tree and whose time is not over: what else the entry says is not looked at.
-    /// `None` for everything else; [`look`](Self::look) says what it is. The tier in memory is looked into first. Counts
-    /// no hit: see [`note_loaded`](Self::note_loaded).
+    /// The tier in memory is looked into first. Counts no hit: see [`note_loaded`](Self::note_loaded).
     ///
     /// # Errors
     /// What is wrong with the entry, neither counted nor told.
-    pub fn loadable(&self, key: &Key) -> Result<Option<Arc<Loadable>>> {
+    pub fn recall(&self, key: &Key) -> Result<Recall> {
         if !self.is_enabled() {
-            return Ok(None);
+            return Ok(Recall::Other);
         }
         match self.open(key) {
-            Ok(found) => Ok(found.filter(|found| is_fresh(found))),
-            Err(Error::Unsupported { .. }) => Ok(None),
+            Ok(Some(found)) if is_fresh(&found) => Ok(Recall::Value(found)),
+            Ok(None) => Ok(Recall::Absent),
+            Ok(Some(_)) | Err(Error::Unsupported { .. }) => Ok(Recall::Other),
             Err(error) => Err(error),
         }
     }

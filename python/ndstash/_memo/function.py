@@ -36,6 +36,9 @@ class Miss(NamedTuple):
 
 
 NOT_THERE: Final = Miss("it is not there")
+"""There is none that can be handed out, as far as was looked."""
+ABSENT: Final = Miss("it is not there")
+"""There is no entry at all."""
 ALONE: Final = frozenset((Miss, type(None), bool, int, float, complex, str, bytes))
 """Types of results that have no arrays in them, which may be sent on."""
 
@@ -118,7 +121,7 @@ class Function:
 
     def recall(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The result of a call the short way, if it is there and all is as it was; else a `Miss`: `NOT_THERE` where the long
-        way may find it.
+        way may find it, `ABSENT` where there is nothing to be found.
 
         - The function is checked, as for any call; `_way` is for the very identity that holds.
         - The key is that of the long way, made of the same canonical bytes of the arguments: it tells apart what keys tell
@@ -137,7 +140,7 @@ class Function:
         try:
             if self._root.opened is not opened or not identity.holds() or is_heard(DEBUG):
                 return NOT_THERE
-            value = core.recall(calls, self._bind(*args, **kwargs), NOT_THERE)
+            value = core.recall(calls, self._bind(*args, **kwargs), ABSENT, NOT_THERE)
         except Damaged as error:  # It may have been taken out of the way by now.
             key = self.try_key(args, kwargs)
             return NOT_THERE if key is None else self._damaged(key, error)
@@ -149,17 +152,19 @@ class Function:
 
     def find(self, key: Key, again: bool = False) -> Any:
         """The result of a call, counted and told; or a `Miss`. `again`: damage was told already."""
-        told = self.verbose > 1 or is_heard(DEBUG)
+        told = self._is_told(DEBUG, 2)
         start = perf_counter() if told else 0.0
         core = self.handle.core
         value: Any = NOT_THERE
         if self._is_portable and self.options.valid is None:
             try:
-                value = core.hit(key, self._mode, NOT_THERE)
+                value = core.hit(key, self._mode, ABSENT, NOT_THERE)
             except Damaged as error:
                 return _damage(error) if again else self._damaged(key, error)
             except Exception:  # `look` meets it again, and tells.
                 value = NOT_THERE
+            if value is ABSENT:
+                return value
             if type(value) not in ALONE:
                 send_references()
         if value is NOT_THERE:
@@ -187,7 +192,18 @@ class Function:
 
     def peek(self, key: Key) -> Any:
         """The result of a call as it is stored, not counted; or a `Miss`."""
-        entry = self.handle.core.look(key)
+        core = self.handle.core
+        # What was computed is not held in memory before somebody asks for it again.
+        if self._is_portable and self.options.valid is None and not self.handle.settings.memory:
+            try:
+                value = core.hit(key, self._mode, ABSENT, NOT_THERE, count=False)
+            except Exception:  # `look` meets it again, and tells.
+                value = NOT_THERE
+            if type(value) is not Miss:
+                if type(value) not in ALONE:
+                    send_references()
+                return value
+        entry = core.look(key)
         return NOT_THERE if entry is None else self._load(entry)
 
     def _load(self, entry: Entry) -> Any:
@@ -219,12 +235,12 @@ class Function:
     def missed(self, key: Key, miss: Miss) -> None:
         """Counts and tells a miss."""
         self.handle.core.note_miss()
-        self.tell(INFO, 1, f"computes: {self._why(key, miss)}", key)
+        if self._is_told(INFO, 1):
+            self.tell(INFO, 1, f"computes: {self._why(key, miss)}", key)
 
     def _why(self, key: Key, miss: Miss) -> str:
-        """Why a result was not there; looked into only if somebody listens."""
-        heard = self.verbose or is_heard(INFO)
-        info = self.handle.core.info(key) if heard and miss is NOT_THERE else None
+        """Why a result was not there."""
+        info = self.handle.core.info(key) if miss is NOT_THERE else None
         if info is None:
             return miss.reason
         return "its time is over" if is_over(info) else "it is damaged or not whole"
@@ -232,7 +248,8 @@ class Function:
     def keep(self, key: Key, value: Any, time: float) -> Any:
         """Stores a result. Returns what a hit will return; if it could not be stored, the result itself."""
         self.handle.core.note_computed(time)
-        self.tell(INFO, 1, f"computed in {duration(time)}", key)
+        if self._is_told(INFO, 1):
+            self.tell(INFO, 1, f"computed in {duration(time)}", key)
         stored = self.peek(key) if self._store(key, value, time) else NOT_THERE
         pump()
         return value if type(stored) is Miss else stored
@@ -300,6 +317,10 @@ class Function:
         if what not in self._told:
             self._told.add(what)
             warn(f"{self.name} {text}")
+
+    def _is_told(self, level: int, verbosity: int) -> bool:
+        """Whether anybody listens: what nobody hears need not be put into words."""
+        return self.verbose >= verbosity or is_heard(level)
 
     def tell(self, level: int, verbosity: int, text: str, key: Key) -> None:
         """Tells the log, and who wants to see it."""

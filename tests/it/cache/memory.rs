@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use ndarray::{Array1, Ix1};
-use ndstash::{Cache, CacheOptions, MappedArray, Store, StoreOptions, Tree};
+use ndstash::{Cache, CacheOptions, MappedArray, Recall, Store, StoreOptions, Tree};
 
 use super::{LONG, cache, cache_with, computes};
 use crate::common::{Child, Dir, Record, bytes_array, modified_ns, trusted};
@@ -177,7 +177,8 @@ fn what_is_held_and_trusted_is_found_without_waiting_for_anything() {
     let held = |cache: &Cache| cache.held(&key).map(|found| found.tree().clone());
     assert_eq!([held(&trusting), held(&wary)], [None, None], "nobody has read it");
     for cache in [&trusting, &wary] {
-        assert_eq!(cache.loadable(&key).unwrap().unwrap().tree(), &Tree::Int(7));
+        let Ok(Recall::Value(found)) = cache.recall(&key) else { panic!("it is there") };
+        assert_eq!(found.tree(), &Tree::Int(7));
     }
     assert_eq!([held(&trusting), held(&wary)], [Some(Tree::Int(7)), None]);
     trusting.set_enabled(false);
@@ -186,9 +187,13 @@ fn what_is_held_and_trusted_is_found_without_waiting_for_anything() {
     trusting.clear_memory();
     assert_eq!(held(&trusting), None);
     trusting.insert(&1, &8).unwrap();
-    assert!(trusting.loadable(&key).unwrap().is_some() && held(&trusting).is_some());
+    assert!(matches!(trusting.recall(&key), Ok(Recall::Value(_))) && held(&trusting).is_some());
     trusting.touch(&1, Some(Duration::ZERO)).unwrap();
-    assert!(trusting.loadable(&key).unwrap().is_none() && held(&trusting).is_none(), "its time is over");
+    assert!(matches!(trusting.recall(&key), Ok(Recall::Other)) && held(&trusting).is_none(), "its time is over");
+    trusting.forget(&1).unwrap();
+    assert!(matches!(trusting.recall(&key), Ok(Recall::Absent)) && matches!(wary.recall(&key), Ok(Recall::Absent)));
+    trusting.set_enabled(false);
+    assert!(matches!(trusting.recall(&key), Ok(Recall::Other)), "who is switched off does not know");
     assert_eq!(trusting.stats().hits, 0, "nothing was noted");
 }
 
