@@ -50,6 +50,7 @@ mod dtype;
 mod error;
 mod evict;
 mod explain;
+mod fork;
 mod format;
 mod gc;
 mod key;

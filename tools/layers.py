@@ -12,7 +12,7 @@ from pathlib import Path
 
 # From the bottom up. A room may use every room of the layers below its own, and itself.
 LAYERS = [
-    "error digest dtype layout format key threads",  # pure: bytes in, bytes out
+    "error digest dtype fork layout format key threads",  # pure: bytes in, bytes out
     "disk mem",  # effects: the file system, mapped memory
     "store callkey",  # meaning: blobs and manifests; keys of calls
     "gc",  # policy: which blobs stay
@@ -40,6 +40,7 @@ FENCES = {
     "std::os::unix::fs": ["disk", "cli"],
     "rustix": ["disk", "mem", "cli"],
     "fs2": ["disk", "cli"],
+    "nix": ["disk"],
     "walkdir": ["disk", "cli"],
     "println": [],
     "eprintln": [],

@@ -554,7 +554,7 @@ FORK = """
 import os, sys, threading, time
 import ndstash
 
-cache = ndstash.Cache(sys.argv[1], memory=1 << 20, memory_trust=1000)
+cache = ndstash.Cache(sys.argv[1], memory=int(sys.argv[2]), memory_trust=1000)
 f = cache.memoize(lambda x: [x], version="1", name="f")
 [f(x) for x in range(20) for _ in range(2)]
 end = False
@@ -592,10 +592,10 @@ end = True
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-def test_forked_children_of_threads_at_work(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", FORK, str(tmp_path / "cache")], capture_output=True, text=True, timeout=120
-    )
+@pytest.mark.parametrize("memory", [1 << 20, 0])
+def test_forked_children_of_threads_at_work(tmp_path: Path, memory: int) -> None:
+    command = [sys.executable, "-W", "ignore", "-c", FORK, str(tmp_path / "cache"), str(memory)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
 
 

@@ -8,8 +8,9 @@ use quick_cache::sync::{self, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 
 use crate::error::Result;
+use crate::fork::PerProcess;
 use crate::key::Key;
-use crate::store::{PerProcess, Store};
+use crate::store::Store;
 use crate::value::Loadable;
 
 /// What an entry weighs besides its content, and each of its maps: about what the kernel and this crate keep for them.

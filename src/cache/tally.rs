@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::fork::PerProcess;
 use crate::format::counters::{CacheStats, Counters};
 use crate::key::Key;
-use crate::store::{PerProcess, Store};
+use crate::store::Store;
 
 /// How long counts are kept in memory before they are written down.
 const INTERVAL: Duration = Duration::from_secs(5);

@@ -1,12 +1,13 @@
 //! When a put returns: once its entry is on disk, or before.
 
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::flush::{Flusher, Owed};
 use super::{Inner, Store};
 use crate::digest::Digest;
 use crate::disk::{self, FileId};
 use crate::error::Result;
+use crate::fork::PerProcess;
 
 /// When a put returns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -26,9 +27,14 @@ pub enum Durability {
     Deferred,
 }
 
-/// What this process owes, by the directory. Locked for moments only: a fork in such a moment leaves the lock closed in
-/// the child.
-static FLUSHERS: Mutex<Vec<(FileId, Weak<Flusher>)>> = Mutex::new(Vec::new());
+/// What this process owes, by the directory.
+static FLUSHERS: PerProcess<Mutex<Flushers>> = PerProcess::of_first(Mutex::new(Vec::new()));
+
+type Flushers = Vec<(FileId, Weak<Flusher>)>;
+
+fn flushers() -> MutexGuard<'static, Flushers> {
+    FLUSHERS.get(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 impl Store {
     /// When puts through this handle return, as far as its file system allows.
@@ -91,23 +97,24 @@ impl Store {
 impl Inner {
     /// What this process owes to the directory, if it ever did. A forked child has its parent's, which is not its business.
     fn flusher(&self) -> Option<Arc<Flusher>> {
-        let slot = self.flusher.lock().unwrap_or_else(PoisonError::into_inner);
-        let ours = slot.as_ref().filter(|flusher| flusher.is_ours()).cloned();
-        drop(slot);
-        ours.or_else(|| find(&FLUSHERS.lock().unwrap_or_else(PoisonError::into_inner), self.shared_as()?))
+        let ours = self.flusher_slot().as_ref().filter(|flusher| flusher.is_ours()).cloned();
+        ours.or_else(|| find(&flushers(), self.shared_as()?))
     }
 
     fn make_flusher(&self) -> Arc<Flusher> {
         let made = self.flusher().unwrap_or_else(|| self.flusher_of_process());
-        let mut slot = self.flusher.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(slot.insert(made))
+        Arc::clone(self.flusher_slot().insert(made))
+    }
+
+    fn flusher_slot(&self) -> MutexGuard<'_, Option<Arc<Flusher>>> {
+        self.flusher.get(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// That of all handles by which this process has the directory open: what one wrote, the others may rely on.
     fn flusher_of_process(&self) -> Arc<Flusher> {
         let make = |by_itself| Arc::new(Flusher::new(self.root.clone(), self.lock_wait, by_itself));
         let Some(id) = self.shared_as() else { return make(false) };
-        let mut all = FLUSHERS.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = flushers();
         all.retain(|(_, flusher)| flusher.strong_count() > 0);
         find(&all, id).unwrap_or_else(|| {
             let made = make(true);
@@ -134,8 +141,8 @@ fn find(all: &[(FileId, Weak<Flusher>)], id: FileId) -> Option<Arc<Flusher>> {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        let slot = self.flusher.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if let Some(flusher) = slot.take().filter(|flusher| flusher.is_ours()) {
+        let flusher = self.flusher_slot().take();
+        if let Some(flusher) = flusher.filter(|flusher| flusher.is_ours()) {
             flusher.flush_and_tell();
         }
     }

@@ -28,6 +28,7 @@ use std::time::Duration;
 use crate::disk::seam::Seam;
 use crate::disk::{self, PrivateDir, PrivateFile, Root};
 use crate::error::{Error, Result};
+use crate::fork::PerProcess;
 use crate::format::FORMAT_VERSION;
 use crate::format::head::MAX_BODY_LEN;
 use crate::format::settings::{ArraySettings, MAX_SETTINGS_LEN, Settings};
@@ -44,7 +45,6 @@ pub use durability::Durability;
 pub use edit::Labels;
 pub use entry::{ArrayInfo, EntryInfo};
 pub(crate) use entry::{Manifest, Parse};
-pub(crate) use fork::PerProcess;
 pub use fork::after_fork_in_child;
 pub use list::Entries;
 pub(crate) use memory::Memory;
@@ -213,7 +213,7 @@ impl StoreOptions {
         let inner = Inner {
             boot: disk::boot_id(&root),
             root,
-            limits: Mutex::new(limits::Known::new(settings.limits)),
+            limits: PerProcess::new(Mutex::new(limits::Known::new(settings.limits))),
             settings,
             read_only: self.read_only,
             refused_feature,
@@ -221,8 +221,8 @@ impl StoreOptions {
             verify: self.verify,
             lock_wait: self.lock_wait,
             durability: self.durability,
-            private: Mutex::new(None),
-            flusher: Mutex::new(None),
+            private: PerProcess::new(Mutex::new(None)),
+            flusher: PerProcess::new(Mutex::new(None)),
             may_defer: OnceLock::new(),
             #[cfg(feature = "seam")]
             flushes_by_itself: self.flushes_by_itself,
@@ -253,7 +253,7 @@ pub struct Store {
 struct Inner {
     root: Root,
     settings: Settings,
-    limits: Mutex<limits::Known>,
+    limits: PerProcess<Mutex<limits::Known>>,
     read_only: bool,
     refused_feature: Option<String>,
     mapping: MapPolicy,
@@ -263,9 +263,9 @@ struct Inner {
     /// What was asked for, if anything was.
     durability: Option<Durability>,
     /// Made when first needed, so that a store that only reads writes nothing.
-    private: Mutex<Option<Arc<PrivateDir>>>,
+    private: PerProcess<Mutex<Option<Arc<PrivateDir>>>>,
     /// The same.
-    flusher: Mutex<Option<Arc<Flusher>>>,
+    flusher: PerProcess<Mutex<Option<Arc<Flusher>>>>,
     /// Whether this file system lets syncs wait, once that was looked at.
     may_defer: OnceLock<bool>,
     #[cfg(feature = "seam")]
@@ -349,8 +349,7 @@ impl Store {
     /// This handle's own directory for private files. A forked child makes another than its parent's.
     pub(crate) fn private_dir(&self) -> Result<Arc<PrivateDir>> {
         self.check_writable()?;
-        // Locked for moments only: a fork in such a moment leaves the lock closed in the child.
-        let slot = || self.inner.private.lock().unwrap_or_else(PoisonError::into_inner);
+        let slot = || self.inner.private.get(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
         let ours = |slot: &Option<Arc<PrivateDir>>| slot.as_ref().filter(|dir| dir.is_ours()).cloned();
         if let Some(dir) = ours(&slot()) {
             return Ok(dir);
