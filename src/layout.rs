@@ -53,6 +53,8 @@ pub(crate) const GITIGNORE: Rel = Rel::fixed(".gitignore");
 pub(crate) const GATE: Rel = Rel::fixed("gate.lock");
 pub(crate) const TURNSTILE: Rel = Rel::fixed("turnstile.lock");
 pub(crate) const COLLECTOR: Rel = Rel::fixed("collector.lock");
+/// The locks of those who are computing the values of keys, a byte each.
+pub(crate) const FLIGHT_LOCKS: Rel = Rel::fixed("flights.lock");
 pub(crate) const JOURNAL: Rel = Rel::fixed("journal");
 pub(crate) const LEDGER: Rel = Rel::fixed("ledger");
 pub(crate) const COUNTERS: Rel = Rel::fixed("counters");
@@ -71,8 +73,20 @@ pub(crate) const QUARANTINE: Rel = Rel::fixed("quarantine");
 pub(crate) const DIRECTORIES: [Rel; 8] = [BLOBS, ENTRIES, KEYLOCKS, MARKS, FLIGHTS, TMP, TRASH, QUARANTINE];
 
 /// The files that lie beside those directories.
-const TOP_FILES: [Rel; 11] =
-    [SETTINGS, CACHEDIR_TAG, GITIGNORE, GATE, TURNSTILE, COLLECTOR, JOURNAL, RESERVE, LEDGER, COUNTERS, HINTS];
+const TOP_FILES: [Rel; 12] = [
+    SETTINGS,
+    CACHEDIR_TAG,
+    GITIGNORE,
+    GATE,
+    TURNSTILE,
+    COLLECTOR,
+    FLIGHT_LOCKS,
+    JOURNAL,
+    RESERVE,
+    LEDGER,
+    COUNTERS,
+    HINTS,
+];
 
 /// Whether a name at the top of a store is one of its own.
 pub(crate) fn is_top_name(name: &str) -> bool {
@@ -115,7 +129,12 @@ pub(crate) fn marks(shard: u8) -> Rel {
     Rel(Cow::Owned(format!("marks/{shard:02x}")))
 }
 
-/// The lock of whoever is computing the value of a key.
+/// Which byte of [`FLIGHT_LOCKS`] is a key's: the first 62 bits of it.
+pub(crate) fn flight_byte(key: &Key) -> u64 {
+    u64::from_le_bytes(*key.as_bytes().first_chunk().expect("a key is longer")) >> 2
+}
+
+/// The lock of whoever is computing the value of a key, where bytes cannot be locked.
 pub(crate) fn flight(key: &Key) -> Rel {
     Rel(Cow::Owned(format!("flights/{key}")))
 }

@@ -121,8 +121,8 @@ KNOWN_FEATURES = frozenset()
 SHARDS = tuple(f"{i:02x}" for i in range(256))
 DIRECTORIES = ("blobs", "entries", "keylocks", "marks", "flights", "tmp", "trash", "quarantine")
 FILES = (
-    "ndstash.toml", "CACHEDIR.TAG", ".gitignore", "gate.lock", "turnstile.lock", "collector.lock", "journal", "reserve",
-    "ledger", "counters", "hints",
+    "ndstash.toml", "CACHEDIR.TAG", ".gitignore", "gate.lock", "turnstile.lock", "collector.lock", "flights.lock", "journal",
+    "reserve", "ledger", "counters", "hints",
 )
 
 

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use crate::disk::{ExclusiveGuard, FileId};
+use crate::disk::{FileId, OneOfMany};
 use crate::error::Result;
 use crate::key::Key;
 use crate::layout;
@@ -34,12 +34,9 @@ thread_local! {
 /// goes on in other threads, or shares one with other tasks, [detaches](Self::detach) its flight.
 #[derive(Debug)]
 pub struct Flight {
-    store: Store,
-    key: Key,
     /// What the thread that took it knows it by.
     ticket: Option<Arc<()>>,
-    lock: ExclusiveGuard,
-    process: u32,
+    _lock: OneOfMany,
 }
 
 impl Flight {
@@ -65,26 +62,16 @@ impl Flight {
             true => wait.min(NESTED_WAIT),
             false => wait,
         };
-        let lock = store.root().lock_exclusive(&layout::flight(&key), wait)?;
+        let (all, byte, own) = (&layout::FLIGHT_LOCKS, layout::flight_byte(&key), layout::flight(&key));
+        let lock = store.root().lock_one_of_many(all, byte, &own, wait)?;
         let ticket = Arc::new(());
         TAKEN.with_borrow_mut(|taken| taken.push((id, key, Arc::downgrade(&ticket))));
-        Ok(Some(Flight { store: store.clone(), key, ticket: Some(ticket), lock, process: std::process::id() }))
+        Ok(Some(Flight { ticket: Some(ticket), _lock: lock }))
     }
 
     /// Makes it belong to no thread: who asks for the key in the thread that took it waits like any other, and nothing
     /// tells any more whether that waits for itself.
     pub fn detach(&mut self) {
         self.ticket = None;
-    }
-}
-
-impl Drop for Flight {
-    fn drop(&mut self) {
-        self.detach();
-        // Whoever has opened the file meanwhile finds, once it has the lock, that the name leads elsewhere, and starts
-        // over. A file that stays behind is in nobody's way. In a forked child the lock is still the parent's.
-        if self.process == std::process::id() {
-            drop(self.store.root().unlink(&layout::flight(&self.key), &self.lock));
-        }
     }
 }

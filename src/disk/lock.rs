@@ -8,11 +8,13 @@ use std::time::{Duration, Instant};
 
 use fs2::FileExt;
 use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::io::Errno;
 
 use super::inherited::LockFile;
 use super::seam::{Flow, Step, Verb};
 use super::{FileId, Root, Stat, open};
 use crate::error::{At, Error, Result};
+use crate::fork::PerProcess;
 use crate::layout::Rel;
 
 /// The first pause between two tries, and the longest.
@@ -43,6 +45,14 @@ pub(crate) enum LockMode {
     Exclusive,
 }
 
+/// What of a file is locked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Extent {
+    Whole,
+    /// One byte, which need not be there. Locks of bytes and of the whole pass each other by.
+    Byte(u64),
+}
+
 impl LockMode {
     const fn verb(self) -> Verb {
         match self {
@@ -66,6 +76,26 @@ pub(crate) struct SharedGuard(#[expect(dead_code, reason = "held, not read")] He
 /// A lock that nobody else holds: what deleting asks to see. Released when dropped.
 #[derive(Debug)]
 pub(crate) struct ExclusiveGuard(Held);
+
+/// A lock of which there are as many as somebody has names for. Released when dropped.
+#[derive(Debug)]
+pub(crate) struct OneOfMany {
+    lock: ExclusiveGuard,
+    /// A file of its own, where bytes cannot be locked.
+    file: Option<Rel>,
+}
+
+impl Drop for OneOfMany {
+    fn drop(&mut self) {
+        // Whoever has opened the file meanwhile finds, once it has the lock, that the name leads elsewhere, and starts
+        // over. A file that stays behind is in nobody's way. In a forked child the lock is still the parent's.
+        if let Some(rel) = &self.file
+            && self.lock.0.is_ours()
+        {
+            drop(self.lock.0.root.unlink(rel, &self.lock));
+        }
+    }
+}
 
 #[derive(Debug)]
 struct Held(Taken);
@@ -128,6 +158,7 @@ impl Drop for Held {
 struct Taken {
     root: Root,
     rel: Rel,
+    extent: Extent,
     lock: Option<LockFile>,
     id: FileId,
     /// The length of the file once it was locked.
@@ -149,7 +180,7 @@ impl Taken {
     /// descriptor.
     fn release(&mut self) {
         let Some(lock) = self.lock.take() else { return };
-        if self.is_ours() && FileExt::unlock(lock.file()).is_ok() {
+        if self.is_ours() && unlock(lock.file(), self.extent).is_ok() {
             self.root.0.idle.give(Opened { rel: self.rel.clone(), lock, id: self.id, process: self.process });
         }
     }
@@ -161,6 +192,11 @@ pub(super) struct OwnLock(Taken);
 impl OwnLock {
     pub(super) fn file(&self) -> &File {
         self.0.file()
+    }
+
+    /// How long it was when it was locked.
+    pub(super) fn len(&self) -> usize {
+        usize::try_from(self.0.len).unwrap_or(usize::MAX)
     }
 }
 
@@ -181,13 +217,18 @@ struct Opened {
 
 /// Lock files that are open and that nobody holds. Who wants such a lock next need not open the file; each is had by one at
 /// a time, for whoever has the same open file has the same lock.
-#[derive(Debug, Default)]
-pub(super) struct Idle(Mutex<Vec<Opened>>);
+#[derive(Debug)]
+pub(super) struct Idle(PerProcess<Mutex<Vec<Opened>>>);
+
+impl Default for Idle {
+    fn default() -> Self {
+        Idle(PerProcess::new(Mutex::default()))
+    }
+}
 
 impl Idle {
     fn all(&self) -> MutexGuard<'_, Vec<Opened>> {
-        // Locked for moments only: a fork in such a moment leaves the lock closed in the child.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.get(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn take(&self, rel: &Rel) -> Option<Opened> {
@@ -209,19 +250,31 @@ impl Idle {
 
 impl Root {
     pub(crate) fn lock_shared(&self, rel: &Rel, wait: Duration) -> Result<SharedGuard> {
-        self.lock(rel, LockMode::Shared, wait).map(SharedGuard)
+        self.lock(rel, Extent::Whole, LockMode::Shared, wait).map(SharedGuard)
     }
 
     pub(crate) fn lock_exclusive(&self, rel: &Rel, wait: Duration) -> Result<ExclusiveGuard> {
-        self.lock(rel, LockMode::Exclusive, wait).map(ExclusiveGuard)
+        self.lock(rel, Extent::Whole, LockMode::Exclusive, wait).map(ExclusiveGuard)
+    }
+
+    /// Takes a lock of which there are many: a byte of a file, which is made if it is missing; or, where the system or the
+    /// file system has no locks of bytes that end with their holder, a file of its own, which is unlinked after.
+    pub(crate) fn lock_one_of_many(&self, all: &Rel, byte: u64, own: &Rel, wait: Duration) -> Result<OneOfMany> {
+        match self.lock(all, Extent::Byte(byte), LockMode::Exclusive, wait) {
+            Ok(held) => Ok(OneOfMany { lock: ExclusiveGuard(held), file: None }),
+            Err(error) if is_unknown(&error) => {
+                Ok(OneOfMany { lock: self.lock_exclusive(own, wait)?, file: Some(own.clone()) })
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Takes a lock, trying again with growing pauses until `wait` is over.
-    fn lock(&self, rel: &Rel, mode: LockMode, wait: Duration) -> Result<Held> {
+    fn lock(&self, rel: &Rel, extent: Extent, mode: LockMode, wait: Duration) -> Result<Held> {
         let start = Instant::now();
         let (mut pause, mut ask) = (PAUSE.0, ASK);
         loop {
-            if let Some(held) = self.try_lock(rel, mode)? {
+            if let Some(held) = self.try_lock(rel, extent, mode)? {
                 return Ok(held);
             }
             let waited = start.elapsed();
@@ -240,7 +293,7 @@ impl Root {
         }
     }
 
-    fn try_lock(&self, rel: &Rel, mode: LockMode) -> Result<Option<Held>> {
+    fn try_lock(&self, rel: &Rel, extent: Extent, mode: LockMode) -> Result<Option<Held>> {
         loop {
             let path = || self.full(rel);
             let opened = self.open_lock(rel).at_made("open lock", path)?;
@@ -248,13 +301,13 @@ impl Root {
             let step = Step { verb: mode.verb(), path: rel.as_str(), from: None, file: Some(file) };
             let locked = match self.0.seam.before(&step).at_made("lock", path)? {
                 Flow::Skip => true,
-                Flow::Go | Flow::Half => try_flock(file, mode).at_made("lock", path)?,
+                Flow::Go | Flow::Half => try_take(file, extent, mode).at_made("lock", path)?,
             };
             if !locked {
                 self.0.idle.give(opened);
                 return Ok(None);
             }
-            if let Some(taken) = self.taken(opened).at_made("look at", path)? {
+            if let Some(taken) = self.taken(opened, extent).at_made("look at", path)? {
                 return Ok(Some(Held(taken)));
             }
         }
@@ -271,13 +324,13 @@ impl Root {
 
     /// What was locked, if the path still names it. Somebody may have unlinked the file between the opening and the
     /// locking: a lock on a file without a name excludes nobody.
-    fn taken(&self, opened: Opened) -> io::Result<Option<Taken>> {
+    fn taken(&self, opened: Opened, extent: Extent) -> io::Result<Option<Taken>> {
         let Opened { rel, lock, id, process } = opened;
         // Only the number is compared, so a link on the way there does no harm.
         let named = rustix::fs::statat(&self.0.fd, rel.as_str(), AtFlags::SYMLINK_NOFOLLOW).map_err(io::Error::from);
         let named = super::absent(named)?.and_then(|stat| Stat::new(&stat));
         let Some(Stat { len, .. }) = named.filter(|stat| stat.id == id) else { return Ok(None) };
-        Ok(Some(Taken { root: self.clone(), rel, lock: Some(lock), id, len, process }))
+        Ok(Some(Taken { root: self.clone(), rel, extent, lock: Some(lock), id, len, process }))
     }
 
     /// Opens a file that is its own lock, and takes it. It is held for a few system calls only, so a wait that does not
@@ -292,7 +345,7 @@ impl Root {
                     return Err(io::Error::new(io::ErrorKind::TimedOut, "its lock was not obtained"));
                 }
                 std::thread::sleep(PAUSE.0);
-            } else if let Some(taken) = self.taken(opened)? {
+            } else if let Some(taken) = self.taken(opened, Extent::Whole)? {
                 return Ok(OwnLock(taken));
             }
         }
@@ -310,6 +363,73 @@ impl Root {
             self.give(&file)?;
         }
         Ok((file, stat))
+    }
+}
+
+fn try_take(file: &File, extent: Extent, mode: LockMode) -> io::Result<bool> {
+    match (extent, mode) {
+        (Extent::Whole, mode) => try_flock(file, mode),
+        (Extent::Byte(at), LockMode::Exclusive) => bytes::try_lock(file, at),
+        (Extent::Byte(_), LockMode::Shared) => Err(io::ErrorKind::Unsupported.into()),
+    }
+}
+
+fn unlock(file: &File, extent: Extent) -> io::Result<()> {
+    match extent {
+        Extent::Whole => FileExt::unlock(file),
+        Extent::Byte(at) => bytes::unlock(file, at),
+    }
+}
+
+/// Whether an error says that there are no such locks here.
+fn is_unknown(error: &Error) -> bool {
+    let Error::Io { source, .. } = error else { return false };
+    let unknown = [Errno::INVAL, Errno::NOSYS, Errno::OPNOTSUPP];
+    source.kind() == io::ErrorKind::Unsupported
+        || Errno::from_io_error(source).is_some_and(|errno| unknown.contains(&errno))
+}
+
+/// Locks of bytes that belong to an open file, like those of whole files: not to a process, which would lose all of them
+/// with the first descriptor that it closes.
+#[cfg(target_os = "linux")]
+mod bytes {
+    use std::fs::File;
+    use std::io;
+
+    use nix::errno::Errno;
+    use nix::fcntl::{FcntlArg, fcntl};
+
+    pub(super) fn try_lock(file: &File, at: u64) -> io::Result<bool> {
+        match set(file, at, libc::F_WRLCK) {
+            Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
+            set => Ok(set.map(|_| true)?),
+        }
+    }
+
+    pub(super) fn unlock(file: &File, at: u64) -> io::Result<()> {
+        set(file, at, libc::F_UNLCK)?;
+        Ok(())
+    }
+
+    #[allow(clippy::cast_possible_truncation, clippy::unnecessary_cast, reason = "the types differ by platform")]
+    fn set(file: &File, at: u64, kind: libc::c_int) -> nix::Result<libc::c_int> {
+        let start = at.try_into().map_err(|_| Errno::EOVERFLOW)?;
+        let (l_type, l_whence) = (kind as libc::c_short, libc::SEEK_SET as libc::c_short);
+        fcntl(file, FcntlArg::F_OFD_SETLK(&libc::flock { l_type, l_whence, l_start: start, l_len: 1, l_pid: 0 }))
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod bytes {
+    use std::fs::File;
+    use std::io;
+
+    pub(super) fn try_lock(_: &File, _: u64) -> io::Result<bool> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    pub(super) fn unlock(_: &File, _: u64) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
     }
 }
 

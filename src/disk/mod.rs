@@ -34,7 +34,7 @@ pub(crate) use host::{
 };
 pub(crate) use inherited::{for_each_lock, null_device, redirect};
 pub use lock::on_wait;
-pub(crate) use lock::{ExclusiveGuard, SharedGuard};
+pub(crate) use lock::{ExclusiveGuard, OneOfMany, SharedGuard};
 pub(crate) use owner::Owner;
 pub(crate) use positioned::{Positioned, WriterAt, copy_range};
 pub(crate) use private::{Linked, PrivateDir, PrivateFile, SealedFile, Time, Unsynced, remove_dead_private_dirs};
@@ -271,7 +271,7 @@ impl Root {
                 reason: format!("{len}, at most {limit} is allowed"),
             });
         }
-        let mut bytes = Vec::new();
+        let mut bytes = Vec::with_capacity(usize::try_from(len).unwrap_or_default());
         Positioned::new(file).take(limit).read_to_end(&mut bytes).at("read", path)?;
         Ok(bytes)
     }
@@ -410,7 +410,7 @@ impl Root {
     pub(crate) fn amend(&self, rel: &Rel, len: usize, change: impl FnOnce(&[u8]) -> Option<Vec<u8>>) -> Result<()> {
         self.step(Verb::Amend, rel, || {
             let lock = self.lock_file_itself(rel)?;
-            let (file, mut bytes) = (lock.file(), Vec::new());
+            let (file, mut bytes) = (lock.file(), Vec::with_capacity(len.min(lock.len())));
             Positioned::new(file).take(len as u64).read_to_end(&mut bytes)?;
             let Some(changed) = change(&bytes) else { return Ok(()) };
             file.write_all_at(&changed, 0)?;

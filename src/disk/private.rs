@@ -433,15 +433,22 @@ impl SealedFile {
         root.rename_unguarded(from, to)
     }
 
-    /// Publishes over whatever has the name, by giving up the private name. Returns what is owed.
-    pub(crate) fn rename_over(mut self, to: &Rel) -> Result<Option<Unsynced>> {
+    /// Publishes over whatever has the name, by giving up the private name. Returns whether there was something, for who
+    /// holds the lock under which it changes, and what is owed.
+    pub(crate) fn rename_over(mut self, to: &Rel) -> Result<(bool, Option<Unsynced>)> {
         let from = Some(self.name.rel.as_str());
         let step = Step { verb: Verb::Rename, path: to.as_str(), from, file: None };
+        let mut replaced = false;
         self.name.dir.root.run(&step, || {
-            self.name.place(to, |source, old, target, new| rustix::fs::renameat(source, old, target, new))
+            let root = &self.name.dir.root;
+            root.beside(to, |target, new| {
+                replaced = rustix::fs::statat(target, new, AtFlags::SYMLINK_NOFOLLOW).is_ok();
+                rustix::fs::renameat(self.name.dir.lock.file(), self.name.rel.split().1, target, new)
+            })
         })?;
         self.name.gone = true;
-        Ok(self.unsynced(to))
+        let owed = self.unsynced(to);
+        Ok((replaced, owed))
     }
 }
 

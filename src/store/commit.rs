@@ -345,18 +345,20 @@ impl Store {
         {
             return Ok(CHANGED);
         }
-        let replaced = match commit.expect {
-            Condition::Anything => self.root().look(&layout::entry(&commit.key))?.is_some(),
+        let is_expected = match commit.expect {
+            Condition::Anything => true,
+            Condition::Same(id) => self.entry_id(&commit.key)? == Some(id),
+            // An entry that lacks a blob is a miss to whoever gets it, so it does not stand in the way.
             Condition::Absent => match Manifest::read_head(self, &commit.key)? {
-                // An entry that lacks a blob is a miss to whoever gets it, so it does not stand in the way.
-                Some(head) if self.is_whole(&head)? => return Ok(CHANGED),
-                found => found.is_some(),
+                Some(head) => !self.is_whole(&head)?,
+                None => true,
             },
-            Condition::Same(id) if self.entry_id(&commit.key)? != Some(id) => return Ok(CHANGED),
-            Condition::Same(_) => true,
         };
+        if !is_expected {
+            return Ok(CHANGED);
+        }
         locks.stamp(&commit.key, new)?;
-        let unsynced = manifest.rename_over(&layout::entry(&commit.key))?;
+        let (replaced, unsynced) = manifest.rename_over(&layout::entry(&commit.key))?;
         if let Some(key) = &commit.remove {
             // Power loss may keep the removal and lose the new name, unless that is on disk before.
             self.root().sync_dir(&layout::entry_shard(commit.key.shard()))?;

@@ -323,7 +323,7 @@ impl<'a> Twin<'a> {
         }
         assert_eq!(fresh.entries().count(), self.values.len());
         self.cache.store().flush().unwrap();
-        assert_eq!((self.dir.leftovers().len(), files_in(&self.dir.inside("flights")).len()), (self.quarantined(), 0));
+        assert_eq!((self.dir.leftovers().len(), self.dir.flights().len()), (self.quarantined(), 0));
     }
 
     fn quarantined(&self) -> usize {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use ndstash::{Cache, Store};
 
 use super::{cache, note, notes, wait_until};
-use crate::common::{Child, Dir, files_in};
+use crate::common::{Child, Dir};
 
 /// Asks for squares; the values, and the keys of each call that computed.
 fn squares(cache: &Cache, keys: &[u64]) -> (Vec<u64>, Vec<Vec<u64>>) {
@@ -33,7 +33,7 @@ fn only_what_is_missing_is_computed_and_in_one_call() {
     assert_eq!(cache.get(&4_u64).unwrap(), Some(16_u64), "they are values like all others");
     let stats = cache.stats();
     assert_eq!((stats.hits, stats.misses), (1 + 2 + 1, 1 + 2 + 1));
-    assert_eq!(files_in(&dir.inside("flights")), Vec::<String>::new());
+    assert_eq!(dir.flights(), Vec::<String>::new());
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn an_error_in_a_batch_is_handed_on_and_frees_its_keys() {
     let dir = Dir::new();
     let cache = cache(&dir);
     let failed = cache.get_or_compute_many(&[1, 2], |_| Err::<Vec<u64>, _>("mine"));
-    assert_eq!((failed, files_in(&dir.inside("flights")).len()), (Err("mine"), 0));
+    assert_eq!((failed, dir.flights().len()), (Err("mine"), 0));
     assert_eq!(squares(&cache, &[1, 2]).1, [vec![1, 2]]);
 }
 
@@ -60,7 +60,7 @@ fn another_number_of_values_than_keys_is_a_panic_that_frees_them() {
         let ask = || cache.get_or_compute_many(&[1, 2], |_| Ok::<_, ()>(wrong.clone()));
         assert!(catch_unwind(AssertUnwindSafe(ask)).is_err());
     }
-    assert_eq!((files_in(&dir.inside("flights")).len(), cache.entries().count()), (0, 0));
+    assert_eq!((dir.flights().len(), cache.entries().count()), (0, 0));
     assert_eq!(squares(&cache, &[1, 2]).1, [vec![1, 2]]);
 }
 

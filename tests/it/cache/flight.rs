@@ -7,13 +7,48 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ndarray::Array1;
-use ndstash::{Cache, CacheOptions};
+use ndstash::seam::{Flow, Verb};
+use ndstash::{Cache, CacheOptions, StoreOptions};
 
 use super::{LONG, cache, cache_with};
-use crate::common::{Dir, Noise, bytes_array, files_in, warnings};
+use crate::common::{Dir, Noise, bytes_array, seam, warnings};
+
+/// A cache on a system, or a file system, that locks no bytes of a file.
+fn without_locks_of_bytes(dir: &Dir) -> Cache {
+    drop(dir.blobs_only());
+    let seam = seam(|step| match (step.verb, step.path) {
+        (Verb::LockExclusive, "flights.lock") => Err(rustix::io::Errno::INVAL.into()),
+        _ => Ok(Flow::Go),
+    });
+    Cache::new(StoreOptions::new().seam(seam).open(dir.path()).unwrap(), "test").unwrap()
+}
 
 #[test]
 fn of_many_threads_one_computes_with_one_handle_and_with_handles_of_their_own() {
+    one_of_many_computes(cache);
+}
+
+#[test]
+fn one_computes_where_no_bytes_can_be_locked() {
+    one_of_many_computes(without_locks_of_bytes);
+}
+
+#[test]
+fn a_computation_is_a_locked_byte_and_where_there_is_none_a_file() {
+    let taken = |cache: fn(&Dir) -> Cache| {
+        let dir = Dir::new();
+        let during = cache(&dir).get_or_insert_with(&1, || dir.flights());
+        assert_eq!(dir.flights(), Vec::<String>::new());
+        during
+    };
+    if cfg!(target_os = "linux") {
+        assert_eq!(taken(cache), ["a byte"]);
+    }
+    let files = taken(without_locks_of_bytes);
+    assert_eq!((files.len(), files[0].len()), (1, 64), "{files:?}");
+}
+
+fn one_of_many_computes(cache: fn(&Dir) -> Cache) {
     let dir = Dir::new();
     let shared = cache(&dir);
     for own in [false, true] {
@@ -42,7 +77,7 @@ fn an_error_is_handed_on_frees_the_key_and_stores_nothing() {
     let dir = Dir::new();
     let cache = cache(&dir);
     assert_eq!(cache.get_or_compute(&1, || Err::<u8, _>(Mine(7))), Err(Mine(7)));
-    assert!(!cache.contains(&1).unwrap() && files_in(&dir.inside("flights")).is_empty());
+    assert!(!cache.contains(&1).unwrap() && dir.flights().is_empty());
     assert_eq!(cache.get_or_compute(&1, || Ok::<u8, Mine>(8)), Ok(8));
     assert_eq!(cache.get_or_compute(&1, || Err::<u8, _>(Mine(9))), Ok(8));
 }
@@ -53,7 +88,7 @@ fn a_panic_frees_the_key_and_stores_nothing() {
     let cache = cache(&dir);
     let compute = || cache.get_or_insert_with(&1, || -> u8 { panic!("on purpose") });
     assert!(catch_unwind(AssertUnwindSafe(compute)).is_err());
-    assert!(!cache.contains(&1).unwrap() && files_in(&dir.inside("flights")).is_empty());
+    assert!(!cache.contains(&1).unwrap() && dir.flights().is_empty());
     assert_eq!(cache.get_or_insert_with(&1, || 8), 8);
 }
 

@@ -8,7 +8,7 @@ use ndstash::{
 };
 
 use super::{cache, cache_with};
-use crate::common::{Dir, assert_error, bytes_array, files_in, rot, warnings};
+use crate::common::{Dir, assert_error, bytes_array, rot, warnings};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -193,7 +193,7 @@ fn a_flight_may_be_dropped_in_another_thread_than_it_was_taken_in() {
         assert!(take().unwrap().is_none(), "this thread has it already");
         thread::scope(|scope| scope.spawn(move || drop(flight)).join().unwrap());
         assert!(!is_taken(&cache, &key));
-        assert!(files_in(&dir.inside("flights")).is_empty());
+        assert!(dir.flights().is_empty());
     }
     let flight = thread::scope(|scope| scope.spawn(take).join().unwrap()).unwrap().expect("it is free");
     assert_error!(take(), Error::Busy { .. });

@@ -10,7 +10,7 @@ use ndarray::Array1;
 use ndstash::{Cache, Store};
 
 use super::{LONG, cache, note, notes, wait_until};
-use crate::common::{Child, Dir, bytes_array, files_in};
+use crate::common::{Child, Dir, bytes_array};
 
 /// Tells a child process which it is.
 const NUMBER: &str = "NDSTASH_TEST_NUMBER";
@@ -53,7 +53,7 @@ fn many_processes_one_key_one_computation() {
     drop(dir.store());
     together("cache::processes::one_of_many_for_one_key", &dir, PROCESSES);
     assert_eq!(notes(&dir.beside("computed")), ["one"]);
-    assert_eq!(files_in(&dir.inside("flights")), Vec::<String>::new());
+    assert_eq!(dir.flights(), Vec::<String>::new());
 }
 
 #[test]
@@ -141,7 +141,7 @@ fn holder_of_a_lock_killed_next_one_proceeds() {
         assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
     });
     holder.wait().unwrap();
-    assert_eq!(files_in(&dir.inside("flights")), Vec::<String>::new());
+    assert_eq!(dir.flights(), Vec::<String>::new());
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod child;
 mod damage;
 mod listing;
+mod locks;
 mod log;
 mod pointer;
 mod reader;
@@ -111,6 +112,13 @@ impl Dir {
     /// The names of all files below `blobs`, ascending.
     pub(crate) fn blob_names(&self) -> Vec<String> {
         files_in(&self.inside("blobs"))
+    }
+
+    /// Who is computing what: the files that are locks, and that of which bytes are locked.
+    pub(crate) fn flights(&self) -> Vec<String> {
+        let mut found = files_in(&self.inside("flights"));
+        found.extend(locks::has_locked_bytes(&self.inside("flights.lock")).then(|| "a byte".to_owned()));
+        found
     }
 
     /// The names of all files below `tmp`, `trash` and `quarantine`, ascending.
