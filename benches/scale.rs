@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use ndarray::Array1;
 use ndstash::seam::{Flow, Seam, Step, Verb, Watch};
-use ndstash::{GcOptions, Query, Store, StoreOptions, VerifyOptions};
+use ndstash::{GcOptions, Key, Query, Store, StoreOptions, VerifyOptions};
 
 /// Rounds of what is asked for one entry, and of what goes over all.
 const ROUNDS: (usize, usize) = (11, 3);
@@ -224,12 +224,7 @@ fn for_one_entry(report: &mut Report<'_>) {
     report.costs(ROUNDS.0, get);
     report.flat("hit", get);
     report.flat("contains", contains);
-    report.flat("miss", |sample, round| {
-        for i in 0..ASKED {
-            assert!(!sample.store.contains(&*format!("none {round} {i}")).expect("a look"));
-        }
-        ASKED
-    });
+    misses(report);
     let fresh = |sample: &Sample, round: usize, number: u64| {
         let from = 2 * sample.count + round as u64 * number;
         from..from + number
@@ -255,6 +250,28 @@ fn for_one_entry(report: &mut Report<'_>) {
         (0..ROUNDS.0).for_each(|round| remove(sample, fresh(sample, ROUNDS.0 * 200 + round, 20)));
         sample.store.gc(&GcOptions::new()).expect("a collection");
     }
+}
+
+/// What is not there is looked for in a directory each time anew, which takes the file system longer the larger that is: it
+/// is flat if it grows no more than a bare look.
+fn misses(report: &mut Report<'_>) {
+    let bare = report.costs(ROUNDS.0, |sample, round| {
+        for i in 0..ASKED {
+            let key = Key::from_name(&format!("bare {round} {i}")).expect("a name").to_string();
+            fs::symlink_metadata(sample.dir.join(format!("entries/{}/{key}", &key[..2]))).expect_err("it is not there");
+        }
+        ASKED
+    });
+    report.line("a bare look for no file", &shown(&bare), Some(growth(&bare)), None);
+    let miss = report.costs(ROUNDS.0, |sample, round| {
+        for i in 0..ASKED {
+            assert!(!sample.store.contains(&*format!("none {round} {i}")).expect("a look"));
+        }
+        ASKED
+    });
+    let growth = growth(&miss) / growth(&bare);
+    let target = Some((format!("at most {FLAT} beyond that"), growth <= FLAT));
+    report.line("miss, beside that", &shown(&miss), Some(growth), target);
 }
 
 fn for_all_entries(report: &mut Report<'_>) {
