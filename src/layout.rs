@@ -129,7 +129,7 @@ pub(crate) fn marks(shard: u8) -> Rel {
     Rel(Cow::Owned(format!("marks/{shard:02x}")))
 }
 
-/// Which byte of [`FLIGHT_LOCKS`] is a key's: the first 62 bits of it.
+/// Which byte of [`FLIGHT_LOCKS`] is a key's: its first eight bytes, as a little-endian number, divided by four.
 pub(crate) fn flight_byte(key: &Key) -> u64 {
     u64::from_le_bytes(*key.as_bytes().first_chunk().expect("a key is longer")) >> 2
 }
