@@ -139,7 +139,11 @@ impl OwnName {
     }
 
     /// Gives the file a place in the store, by an operation that takes the directory and the name of both.
-    fn place(&self, to: &Rel, op: fn(&File, &str, &OwnedFd, &str) -> rustix::io::Result<()>) -> io::Result<()> {
+    fn place(
+        &self,
+        to: &Rel,
+        op: impl FnOnce(&File, &str, &OwnedFd, &str) -> rustix::io::Result<()>,
+    ) -> io::Result<()> {
         self.dir.root.beside(to, |target, new| op(self.dir.lock.file(), self.rel.split().1, target, new))
     }
 }
@@ -440,10 +444,9 @@ impl SealedFile {
         let step = Step { verb: Verb::Rename, path: to.as_str(), from, file: None };
         let mut replaced = false;
         self.name.dir.root.run(&step, || {
-            let root = &self.name.dir.root;
-            root.beside(to, |target, new| {
+            self.name.place(to, |source, old, target, new| {
                 replaced = rustix::fs::statat(target, new, AtFlags::SYMLINK_NOFOLLOW).is_ok();
-                rustix::fs::renameat(self.name.dir.lock.file(), self.name.rel.split().1, target, new)
+                rustix::fs::renameat(source, old, target, new)
             })
         })?;
         self.name.gone = true;
