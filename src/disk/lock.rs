@@ -10,6 +10,7 @@ use fs2::FileExt;
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
+use super::byte;
 use super::inherited::LockFile;
 use super::seam::{Flow, Step, Verb};
 use super::{FileId, Root, Stat, open};
@@ -369,7 +370,7 @@ impl Root {
 fn try_take(file: &File, extent: Extent, mode: LockMode) -> io::Result<bool> {
     match (extent, mode) {
         (Extent::Whole, mode) => try_flock(file, mode),
-        (Extent::Byte(at), LockMode::Exclusive) => bytes::try_lock(file, at),
+        (Extent::Byte(at), LockMode::Exclusive) => byte::try_lock(file, at),
         (Extent::Byte(_), LockMode::Shared) => Err(io::ErrorKind::Unsupported.into()),
     }
 }
@@ -377,7 +378,7 @@ fn try_take(file: &File, extent: Extent, mode: LockMode) -> io::Result<bool> {
 fn unlock(file: &File, extent: Extent) -> io::Result<()> {
     match extent {
         Extent::Whole => FileExt::unlock(file),
-        Extent::Byte(at) => bytes::unlock(file, at),
+        Extent::Byte(at) => byte::unlock(file, at),
     }
 }
 
@@ -387,50 +388,6 @@ fn is_unknown(error: &Error) -> bool {
     let unknown = [Errno::INVAL, Errno::NOSYS, Errno::OPNOTSUPP];
     source.kind() == io::ErrorKind::Unsupported
         || Errno::from_io_error(source).is_some_and(|errno| unknown.contains(&errno))
-}
-
-/// Locks of bytes that belong to an open file, like those of whole files: not to a process, which would lose all of them
-/// with the first descriptor that it closes.
-#[cfg(target_os = "linux")]
-mod bytes {
-    use std::fs::File;
-    use std::io;
-
-    use nix::errno::Errno;
-    use nix::fcntl::{FcntlArg, fcntl};
-
-    pub(super) fn try_lock(file: &File, at: u64) -> io::Result<bool> {
-        match set(file, at, libc::F_WRLCK) {
-            Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
-            set => Ok(set.map(|_| true)?),
-        }
-    }
-
-    pub(super) fn unlock(file: &File, at: u64) -> io::Result<()> {
-        set(file, at, libc::F_UNLCK)?;
-        Ok(())
-    }
-
-    #[allow(clippy::cast_possible_truncation, clippy::unnecessary_cast, reason = "the types differ by platform")]
-    fn set(file: &File, at: u64, kind: libc::c_int) -> nix::Result<libc::c_int> {
-        let start = at.try_into().map_err(|_| Errno::EOVERFLOW)?;
-        let (l_type, l_whence) = (kind as libc::c_short, libc::SEEK_SET as libc::c_short);
-        fcntl(file, FcntlArg::F_OFD_SETLK(&libc::flock { l_type, l_whence, l_start: start, l_len: 1, l_pid: 0 }))
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-mod bytes {
-    use std::fs::File;
-    use std::io;
-
-    pub(super) fn try_lock(_: &File, _: u64) -> io::Result<bool> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-
-    pub(super) fn unlock(_: &File, _: u64) -> io::Result<()> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
 }
 
 fn try_flock(file: &File, mode: LockMode) -> io::Result<bool> {

@@ -6,6 +6,7 @@
     reason = "this module is the room that the fence is around"
 )]
 
+mod byte;
 mod given;
 mod host;
 mod inherited;
