@@ -1,7 +1,7 @@
 //! How many forks there were, and what every process has of its own.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 static FORKS: AtomicU32 = AtomicU32::new(0);
 
@@ -54,6 +54,13 @@ impl<T> PerProcess<T> {
             last = last.later.get_or_init(|| Box::new(Self::of(forks, make())));
         }
         &last.own
+    }
+}
+
+impl<T> PerProcess<Mutex<T>> {
+    /// Locks this process's own, made if there is none yet.
+    pub(crate) fn lock(&self, make: impl FnOnce() -> T) -> MutexGuard<'_, T> {
+        self.get(|| Mutex::new(make())).lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Counting in memory, written down now and then.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use crate::fork::PerProcess;
@@ -39,7 +39,7 @@ impl Tally {
     }
 
     fn pending(&self) -> MutexGuard<'_, Pending> {
-        self.pending.get(|| Mutex::new(Pending::new())).lock().unwrap_or_else(PoisonError::into_inner)
+        self.pending.lock(Pending::new)
     }
 
     /// Counts in a namespace, and a hit of an entry if `hit` names one.

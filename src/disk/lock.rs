@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
 use fs2::FileExt;
@@ -229,7 +229,7 @@ impl Default for Idle {
 
 impl Idle {
     fn all(&self) -> MutexGuard<'_, Vec<Opened>> {
-        self.0.get(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock(Vec::new)
     }
 
     fn take(&self, rel: &Rel) -> Option<Opened> {

@@ -1,6 +1,6 @@
 //! When a put returns: once its entry is on disk, or before.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use super::flush::{Flusher, Owed};
 use super::{Inner, Store};
@@ -33,7 +33,7 @@ static FLUSHERS: PerProcess<Mutex<Flushers>> = PerProcess::of_first(Mutex::new(V
 type Flushers = Vec<(FileId, Weak<Flusher>)>;
 
 fn flushers() -> MutexGuard<'static, Flushers> {
-    FLUSHERS.get(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner)
+    FLUSHERS.lock(Vec::new)
 }
 
 impl Store {
@@ -107,7 +107,7 @@ impl Inner {
     }
 
     fn flusher_slot(&self) -> MutexGuard<'_, Option<Arc<Flusher>>> {
-        self.flusher.get(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner)
+        self.flusher.lock(|| None)
     }
 
     /// That of all handles by which this process has the directory open: what one wrote, the others may rely on.

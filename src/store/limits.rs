@@ -1,6 +1,6 @@
 //! The limits of a store: kept in its settings, changed for everybody, seen by handles that are open.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use super::{LOCK_WAIT, Store};
 use crate::disk::{PrivateDir, Time};
@@ -31,8 +31,7 @@ impl Store {
     /// # Errors
     /// [`Error`] if the settings cannot be read any more.
     pub fn limits(&self) -> Result<Limits> {
-        let make = || Mutex::new(Known::new(self.inner.settings.limits));
-        let known = || self.inner.limits.get(make).lock().unwrap_or_else(PoisonError::into_inner);
+        let known = || self.inner.limits.lock(|| Known::new(self.inner.settings.limits));
         let Known { file, limits } = known().clone();
         // Replaced settings are another file, and the old one's inode is not given away while it is open here.
         if let Some(file) = file

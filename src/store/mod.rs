@@ -22,7 +22,7 @@ mod stream;
 use std::fmt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use crate::disk::seam::Seam;
@@ -349,7 +349,7 @@ impl Store {
     /// This handle's own directory for private files. A forked child makes another than its parent's.
     pub(crate) fn private_dir(&self) -> Result<Arc<PrivateDir>> {
         self.check_writable()?;
-        let slot = || self.inner.private.get(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
+        let slot = || self.inner.private.lock(|| None);
         let ours = |slot: &Option<Arc<PrivateDir>>| slot.as_ref().filter(|dir| dir.is_ours()).cloned();
         if let Some(dir) = ours(&slot()) {
             return Ok(dir);
