@@ -1,5 +1,6 @@
 //! The commit of one entry: blobs first, then, inside the gate, the manifest.
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use rayon::prelude::*;
@@ -130,7 +131,7 @@ impl Store {
         match unsynced {
             Some(file) => self.owe(owed(commit, &head, file))?,
             None if matches!(outcome, Outcome::Published { .. }) => {
-                self.sync_entries(&[Some(commit.key), commit.remove])?;
+                self.sync_entries([commit.key].into_iter().chain(commit.remove))?;
             }
             None => {}
         }
@@ -382,10 +383,9 @@ impl Store {
         Ok(Manifest::read_head(self, key)?.map(|head| head.id))
     }
 
-    pub(crate) fn sync_entries(&self, keys: &[Option<Key>]) -> Result<()> {
-        let mut shards: Vec<u8> = keys.iter().flatten().map(Key::shard).collect();
-        shards.sort_unstable();
-        shards.dedup();
+    /// Makes durable what was done to the names of some entries: each directory once.
+    pub(crate) fn sync_entries(&self, keys: impl IntoIterator<Item = Key>) -> Result<()> {
+        let shards: BTreeSet<u8> = keys.into_iter().map(|key| key.shard()).collect();
         shards.into_iter().try_for_each(|shard| self.root().sync_dir(&layout::entry_shard(shard)))
     }
 

@@ -75,7 +75,7 @@ impl Store {
         self.check_writable()?;
         let removed = self.unlink_entry(key, judged)?;
         if removed {
-            self.sync_entries(&[Some(key)])?;
+            self.sync_entries([key])?;
         }
         Ok(removed)
     }

@@ -172,11 +172,10 @@ impl Store {
         let mut gone = Vec::new();
         let done = self.for_each(query, |info| {
             let removed = self.evict_judged(info.key(), info.head.id)?;
-            gone.extend(removed.then_some(Some(info.key())));
+            gone.extend(removed.then_some(info.key()));
             Ok(removed)
         });
-        // Each directory once, however many went from it.
-        self.sync_entries(&gone)?;
+        self.sync_entries(gone)?;
         done
     }
 
