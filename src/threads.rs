@@ -12,6 +12,9 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 /// How many threads wait for the disk at the same time.
 const AT_A_TIME: usize = 16;
 
+/// Of how many removals of files a thread is worth its making.
+pub(crate) const REMOVALS: usize = 16;
+
 /// No process has this number, and none spreads work with the common pool after it was set.
 const NOBODY: u32 = u32::MAX;
 

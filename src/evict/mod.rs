@@ -21,12 +21,10 @@ use crate::gc::{GcOptions, GcReport};
 use crate::key::Key;
 use crate::layout;
 use crate::store::Store;
-use crate::threads::beside;
+use crate::threads::{REMOVALS, beside};
 
 /// How long a put that finds the store over its limit waits for whoever culls or collects.
 const CULL_WAIT: Duration = Duration::from_secs(5);
-/// How many entries a thread that removes them has at least.
-const EACH: usize = 16;
 /// How long until it looks whether that has helped.
 const CULL_PAUSE: Duration = Duration::from_millis(5);
 
@@ -132,7 +130,7 @@ impl Store {
     fn cull_holding(&self, collector: &ExclusiveGuard, options: &CullOptions) -> Result<CullReport> {
         let before = self.ledger();
         let Judged { mut report, victims, is_all_pinned } = self.judge(options, &before)?;
-        let evicted = beside(&victims, EACH, |(victim, id)| self.evict_judged(victim.key, *id));
+        let evicted = beside(&victims, REMOVALS, |(victim, id)| self.evict_judged(victim.key, *id));
         for ((victim, _), evicted) in victims.into_iter().zip(evicted) {
             if evicted? {
                 report.evicted.push(victim);

@@ -9,10 +9,8 @@ use crate::format::head::BlobRef;
 use crate::key::Key;
 use crate::layout;
 use crate::store::{Manifest, Store, make_reserve};
-use crate::threads::beside;
+use crate::threads::{REMOVALS, beside};
 
-/// How many files a thread that removes them has at least.
-const EACH: usize = 16;
 /// For how long a batch keeps committers out.
 const BATCH: Duration = Duration::from_millis(5);
 
@@ -150,7 +148,7 @@ impl Sweep<'_> {
     fn empty_trash(&self) -> Result<()> {
         let root = self.store.root();
         let remove = |listed: &Listed| root.unlink(&layout::TRASH.child(&listed.name), self.collector).map(drop);
-        beside(&root.list(&layout::TRASH)?, EACH, remove).into_iter().collect()
+        beside(&root.list(&layout::TRASH)?, REMOVALS, remove).into_iter().collect()
     }
 
     /// The way out when the disk has no room for a journal or a name in the trash: everything inside one closed gate,
