@@ -155,18 +155,12 @@ class Function:
         told = self._is_told(DEBUG, 2)
         start = perf_counter() if told else 0.0
         core = self.handle.core
-        value: Any = NOT_THERE
-        if self._is_portable and self.options.valid is None:
-            try:
-                value = core.hit(key, self._mode, ABSENT, NOT_THERE)
-            except Damaged as error:
-                return _damage(error) if again else self._damaged(key, error)
-            except Exception:  # `look` meets it again, and tells.
-                value = NOT_THERE
-            if value is ABSENT:
-                return value
-            if type(value) not in ALONE:
-                send_references()
+        try:
+            value = self._hit(key)
+        except Damaged as error:
+            return _damage(error) if again else self._damaged(key, error)
+        if value is ABSENT:
+            return value
         if value is NOT_THERE:
             entry = core.look(key, self._stale, again=True) if again else core.look(key, self._stale)
             if entry is None:
@@ -192,19 +186,31 @@ class Function:
 
     def peek(self, key: Key) -> Any:
         """The result of a call as it is stored, not counted; or a `Miss`."""
-        core = self.handle.core
         # What was computed is not held in memory before somebody asks for it again.
-        if self._is_portable and self.options.valid is None and not self.handle.settings.memory:
+        if not self.handle.settings.memory:
             try:
-                value = core.hit(key, self._mode, ABSENT, NOT_THERE, count=False)
-            except Exception:  # `look` meets it again, and tells.
+                value = self._hit(key, count=False)
+            except Damaged:  # `look` meets it again, and tells.
                 value = NOT_THERE
             if type(value) is not Miss:
-                if type(value) not in ALONE:
-                    send_references()
                 return value
-        entry = core.look(key)
+        entry = self.handle.core.look(key)
         return NOT_THERE if entry is None else self._load(entry)
+
+    def _hit(self, key: Key, count: bool = True) -> Any:
+        """A result that has a shorter way, by that; else `ABSENT` where there is no entry, `NOT_THERE` where `look` may find
+        it. Raises Damaged."""
+        if not self._is_portable or self.options.valid is not None:
+            return NOT_THERE
+        try:
+            value = self.handle.core.hit(key, self._mode, ABSENT, NOT_THERE, count=count)
+        except Damaged:
+            raise
+        except Exception:  # `look` meets it again, and tells.
+            return NOT_THERE
+        if type(value) not in ALONE:
+            send_references()
+        return value
 
     def _load(self, entry: Entry) -> Any:
         """The value of an entry; or a `Miss`, counted and told."""
