@@ -18,7 +18,7 @@ pub(crate) fn count() {
 /// Something of which every process of a line of forks has its own: what is inside may be locked by another thread of the
 /// parent at the moment of a fork, and then is so in the child for ever.
 #[derive(Debug)]
-pub(crate) struct PerProcess<T> {
+pub struct PerProcess<T> {
     forks: u32,
     own: T,
     /// Of a later process. What this one had is left alone there.
@@ -32,7 +32,7 @@ impl<T> PerProcess<T> {
     }
 
     /// The first one, of the first process of its line.
-    pub(crate) const fn of_first(own: T) -> Self {
+    pub const fn of_first(own: T) -> Self {
         Self::of(0, own)
     }
 
@@ -59,7 +59,7 @@ impl<T> PerProcess<T> {
 
 impl<T> PerProcess<Mutex<T>> {
     /// Locks this process's own, made if there is none yet.
-    pub(crate) fn lock(&self, make: impl FnOnce() -> T) -> MutexGuard<'_, T> {
+    pub fn lock(&self, make: impl FnOnce() -> T) -> MutexGuard<'_, T> {
         self.get(|| Mutex::new(make())).lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -156,6 +156,10 @@ pub mod seam {
     pub use crate::disk::seam::*;
 }
 
+/// For the Python package.
+#[doc(hidden)]
+pub use fork::PerProcess;
+
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -9,6 +9,8 @@ use std::thread;
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
+use crate::fork::PerProcess;
+
 /// How many threads wait for the disk at the same time.
 const AT_A_TIME: usize = 16;
 
@@ -21,9 +23,11 @@ const NOBODY: u32 = u32::MAX;
 /// The process whose threads the common pool has; 0 before anybody knows.
 static OWNER: AtomicU32 = AtomicU32::new(0);
 
-/// The pool of a process that has no part in the common one, and which process that is. Locked for moments only: a
-/// fork in such a moment would leave the lock closed in the child.
-static OWN: Mutex<Option<(u32, Arc<ThreadPool>)>> = Mutex::new(None);
+/// The pool of a process that has no part in the common one, and which process that is: a child that was forked without
+/// a word has its parent's.
+static OWN: PerProcess<Mutex<Option<Pool>>> = PerProcess::of_first(Mutex::new(None));
+
+type Pool = (u32, Arc<ThreadPool>);
 
 /// Does work whose parts may run on all cores.
 pub(crate) fn spread<T: Send>(work: impl FnOnce() -> T + Send) -> T {
@@ -69,7 +73,7 @@ pub(crate) fn leave_common_pool() {
 }
 
 fn own_pool(process: u32) -> Arc<ThreadPool> {
-    let lock = || OWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let lock = || OWN.lock(|| None);
     if let Some((owner, pool)) = &*lock()
         && *owner == process
     {

@@ -27,6 +27,7 @@ SIDEWAYS = {
     "error": ["digest"],
     "digest": ["error", "threads"],
     "disk": ["mem::start_writeback"],
+    "threads": ["fork"],
     "dtype": ["error"],
     "key": ["digest", "error"],
     "layout": ["digest", "key"],

@@ -4,8 +4,9 @@
 use std::collections::VecDeque;
 use std::fmt::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
+use ndstash::PerProcess;
 use pyo3::prelude::*;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
@@ -14,14 +15,14 @@ use tracing::{Event, Level, Metadata, Subscriber};
 /// How many messages are kept. Of more, the oldest go.
 const KEPT: usize = 1000;
 
-static MESSAGES: Mutex<VecDeque<(i32, String)>> = Mutex::new(VecDeque::new());
+static MESSAGES: PerProcess<Mutex<VecDeque<(i32, String)>>> = PerProcess::of_first(Mutex::new(VecDeque::new()));
 
 /// Whether there are any: asked at every call.
 static WAITING: AtomicBool = AtomicBool::new(false);
 
 fn messages() -> MutexGuard<'static, VecDeque<(i32, String)>> {
     // Locked for moments only, and by nobody who waits for the interpreter lock meanwhile.
-    MESSAGES.lock().unwrap_or_else(PoisonError::into_inner)
+    MESSAGES.lock(VecDeque::new)
 }
 
 /// Messages of the core since this was last called: level of `logging`, text.
