@@ -25,6 +25,11 @@ impl Owner {
         Owner { user: stat.st_uid, mode: u32::from(stat.st_mode) & 0o7777 }
     }
 
+    /// The permission bits, and those for other users and groups.
+    pub(super) fn mode(self) -> u32 {
+        self.mode
+    }
+
     /// Why what lies there may be the work of others; `None` if only this user and root may have written it.
     pub(crate) fn distrust(self) -> Option<String> {
         let Owner { user, mode } = self;

@@ -85,13 +85,23 @@ impl PrivateDir {
 
     /// Creates a private file.
     pub(crate) fn file(self: &Arc<Self>) -> Result<PrivateFile> {
+        self.file_of_mode(PRIVATE_MODE)
+    }
+
+    /// Creates one that will be published [unsynced](PrivateFile::seal_unsynced), and has the mode from the start: a
+    /// blob's says that its time is set, too, so that is none.
+    pub(crate) fn uncertified_file(self: &Arc<Self>) -> Result<PrivateFile> {
+        self.file_of_mode(UNCERTIFIED_MODE)
+    }
+
+    fn file_of_mode(self: &Arc<Self>, mode: u32) -> Result<PrivateFile> {
         let (root, rel) = (&self.root, self.new_name());
         let path = root.full(&rel);
         let step = Step { verb: Verb::Create, path: rel.as_str(), from: None, file: None };
         root.0.seam.before(&step).at("create", &path)?;
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL;
         // What is made here, and was not there before, is a regular file.
-        let made = open::any(self.lock.file(), rel.split().1, flags, Mode::from_raw_mode(PRIVATE_MODE));
+        let made = open::any(self.lock.file(), rel.split().1, flags, Mode::from_raw_mode(mode));
         let file = made.at("create", &path)?;
         let private =
             PrivateFile { name: OwnName { dir: Arc::clone(self), rel, gone: false }, file, len: 0, hurries: true };
@@ -285,15 +295,17 @@ impl PrivateFile {
     fn settle(&self, time: Time, mode: u32) -> Result<FileId> {
         let PrivateFile { name, file, len, .. } = self;
         let root = &name.dir.root;
+        let stat = root.look_at(file, &name.rel)?;
         let step = Step { verb: Verb::Settle, path: name.rel.as_str(), from: None, file: Some(file) };
         root.run(&step, || {
-            rustix::fs::fchmod(file, Mode::from_raw_mode(mode))?;
+            if stat.owner.mode() != mode {
+                rustix::fs::fchmod(file, Mode::from_raw_mode(mode))?;
+            }
             if time == Time::Fixed {
                 set_modified(file, Timespec { tv_sec: PUBLISHED_TIME, tv_nsec: 0 })?;
             }
             Ok(())
         })?;
-        let stat = root.look_at(file, &name.rel)?;
         if stat.len == *len {
             return Ok(stat.id);
         }
@@ -445,8 +457,8 @@ impl SealedFile {
         let mut replaced = false;
         self.name.dir.root.run(&step, || {
             self.name.place(to, |source, old, target, new| {
-                replaced = rustix::fs::statat(target, new, AtFlags::SYMLINK_NOFOLLOW).is_ok();
-                rustix::fs::renameat(source, old, target, new)
+                replaced = move_over(source, old, target, new)?;
+                Ok(())
             })
         })?;
         self.name.gone = true;
@@ -484,6 +496,17 @@ fn move_without_replacing(source: &File, old: &str, target: &OwnedFd, new: &str)
 fn move_without_replacing(source: &File, old: &str, target: &OwnedFd, new: &str) -> rustix::io::Result<()> {
     // Replacing equal bytes by equal bytes is harmless: only blobs are linked.
     rustix::fs::renameat(source, old, target, new)
+}
+
+/// Renames over what has the name, if anything has; whether it had. Most names are new: then one call does for both.
+fn move_over(source: &File, old: &str, target: &OwnedFd, new: &str) -> rustix::io::Result<bool> {
+    #[cfg(any(target_os = "linux", target_vendor = "apple"))]
+    if move_without_replacing(source, old, target, new).is_ok() {
+        return Ok(false);
+    }
+    let replaced = rustix::fs::statat(target, new, AtFlags::SYMLINK_NOFOLLOW).is_ok();
+    rustix::fs::renameat(source, old, target, new)?;
+    Ok(replaced)
 }
 
 /// Removes the private directories of dead processes; returns how many.

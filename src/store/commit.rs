@@ -174,9 +174,13 @@ impl Store {
     fn write_manifest(&self, head: &Head, body: &Packed) -> Result<SealedFile> {
         let mut bytes = head.encode();
         bytes.extend_from_slice(&body.bytes);
-        let mut file = self.private_dir()?.file()?;
+        let (dir, durability) = (self.private_dir()?, self.durability());
+        let mut file = match durability {
+            Durability::Full => dir.file()?,
+            Durability::Deferred => dir.uncertified_file()?,
+        };
         file.write(&bytes)?;
-        seal(file, Time::Now, self.durability())
+        seal(file, Time::Now, durability)
     }
 
     /// Makes every blob visible, then, with no lock held, its name durable, also of those that others published: who

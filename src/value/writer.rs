@@ -1,5 +1,6 @@
 //! Putting a value: its arrays are staged one by one, then the entry is committed.
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::time::Duration;
@@ -95,8 +96,8 @@ pub struct Writer {
     inline_bytes: u64,
     /// Bytes of the staged blobs.
     blob_bytes: u64,
-    /// The store's limit.
-    limit: Option<u64>,
+    /// The store's limit, once an array was held against it.
+    limit: OnceCell<Option<u64>>,
     labels: Labels,
     encoding: String,
     origin: Option<Origin>,
@@ -113,7 +114,7 @@ impl Writer {
             places: HashMap::new(),
             inline_bytes: 0,
             blob_bytes: 0,
-            limit: store.limits().ok().and_then(|limits| limits.bytes),
+            limit: OnceCell::new(),
             labels: Labels::default(),
             encoding: TREE.to_owned(),
             origin: None,
@@ -357,7 +358,7 @@ impl Writer {
 
     /// A value that alone is over the store's limit is refused before more of it is written.
     fn check_limit(&self, size: u64) -> Result<()> {
-        match self.limit {
+        match *self.limit.get_or_init(|| self.store.limits().ok().and_then(|limits| limits.bytes)) {
             Some(limit) if size > limit => Err(Error::TooLarge { what: "the size of the value in bytes", size, limit }),
             _ => Ok(()),
         }
