@@ -39,7 +39,9 @@ def _field(path: str, name: str) -> str:
 def _disk(directory: Path) -> str:
     """The file system of a directory, and its device."""
     kind, source = _mount(directory.resolve())
-    return f"{kind} on {Path(source).name}"
+    device = Path(source).name
+    lacks_journal = Path("/proc/fs/ext4", device).exists() and not any(Path("/proc/fs/jbd2").glob(f"{device}-*"))
+    return f"{kind}{' without a journal' if lacks_journal else ''} on {device}"
 
 
 def _mount(directory: Path) -> tuple[str, str]:
