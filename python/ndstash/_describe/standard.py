@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import array
 import collections
 import datetime
 import io
@@ -18,6 +17,7 @@ from ndstash._core import Named
 from ndstash._loaded import name_among
 
 if TYPE_CHECKING:
+    import array
     import pathlib
     import zoneinfo
 
@@ -94,7 +94,6 @@ STANDARD: dict[type, Rule] = {
     type({}.values()): lambda value: Named("dict_values", list(value)),
     types.MappingProxyType: lambda value: Named("types.MappingProxyType", dict(value)),
     collections.OrderedDict: lambda value: Named("collections.OrderedDict", list(value.items())),
-    array.array: _machine_array,
     datetime.date: lambda value: Named("datetime.date", value.isoformat()),
     datetime.datetime: _datetime,
     datetime.time: _time,
@@ -107,6 +106,7 @@ STANDARD: dict[type, Rule] = {
 }
 
 LATER: dict[str, Rule] = {
+    "array.array": _machine_array,
     "decimal.Decimal": lambda value: Named("decimal.Decimal", str(value)),
     "fractions.Fraction": lambda value: Named("fractions.Fraction", (value.numerator, value.denominator)),
     "pathlib.PosixPath": _path,
