@@ -21,7 +21,7 @@ use crate::threads::beside;
 const DELAY: Duration = Duration::from_secs(1);
 
 /// How many files may be owed: each is held open. At most a part of those that a process may have open.
-const MOST_OWED: u64 = 1024;
+const MOST_OWED: u64 = 4096;
 const PART_OF_LIMIT: u64 = 4;
 
 /// What one commit has published and not synced.

@@ -98,10 +98,13 @@ fn only_so_many_files_are_owed_at_a_time() {
     let store = by_hand(&dir);
     let open = || fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
     let before = open();
-    (0..3000).for_each(|number| _ = store.put(format!("{number}").as_str(), &number).unwrap());
-    assert!(open() < before + 2000, "{} files are open", open() - before);
+    for number in 0..6000 {
+        store.put(format!("{number}").as_str(), &number).unwrap();
+        // The tests beside this one have files open, too.
+        assert!(number % 500 != 0 || open() < before + 5000, "{} files are open", open() - before);
+    }
     store.flush().unwrap();
-    assert_eq!(store.count().unwrap(), 3000);
+    assert_eq!(store.count().unwrap(), 6000);
 }
 
 /// Two handles of one process rely on what the other wrote; another process, which a handle that flushes by hand stands for,
