@@ -130,9 +130,12 @@ impl Flusher {
         let (before, files) = {
             let mut state = shared.lock();
             let before = state.due.files();
-            for blob in &owed.blobs {
-                state.owed.insert(blob.blob.digest, blob.file.id());
-                state.lost.remove(&blob.blob.digest);
+            for OwedBlob { blob, file, .. } in &owed.blobs {
+                // One that was owed before was found unfit, or has lost its name: it must not come back over this one.
+                if state.owed.insert(blob.digest, file.id()).is_some() {
+                    state.due.blobs.retain(|due| due.blob.digest != blob.digest);
+                }
+                state.lost.remove(&blob.digest);
             }
             state.due.take_in(owed);
             (before, state.due.files())

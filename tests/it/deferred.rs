@@ -107,6 +107,21 @@ fn only_so_many_files_are_owed_at_a_time() {
     assert_eq!(store.count().unwrap(), 6000);
 }
 
+#[test]
+fn a_blob_that_was_damaged_while_it_was_owed_does_not_take_the_place_of_a_later_one() {
+    let dir = Dir::new();
+    let store = by_hand(&dir);
+    put(&store, "a", 1);
+    let blob = dir.blob(&digest(1));
+    rot(&blob, |bytes| bytes[3] ^= 0x20);
+    fs::remove_file(&blob).unwrap();
+    put(&store, "b", 1);
+    store.flush().unwrap();
+    assert_eq!(modes(&dir, "b", 1), (CERTIFIED, CERTIFIED));
+    assert_eq!(load(&store, "b").unwrap().unwrap(), noise(LEN, 1));
+    assert!(dir.leftovers().is_empty());
+}
+
 /// Two handles of one process rely on what the other wrote; another process, which a handle that flushes by hand stands for,
 /// cannot know when it was written.
 #[test]
