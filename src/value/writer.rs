@@ -1,8 +1,8 @@
 //! Putting a value: its arrays are staged one by one, then the entry is committed.
 
-use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::io::{self, Read, Seek, SeekFrom};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use ndarray::{ArrayRef, Dimension};
@@ -97,7 +97,7 @@ pub struct Writer {
     /// Bytes of the staged blobs.
     blob_bytes: u64,
     /// The store's limit, once an array was held against it.
-    limit: OnceCell<Option<u64>>,
+    limit: OnceLock<Option<u64>>,
     labels: Labels,
     encoding: String,
     origin: Option<Origin>,
@@ -114,7 +114,7 @@ impl Writer {
             places: HashMap::new(),
             inline_bytes: 0,
             blob_bytes: 0,
-            limit: OnceCell::new(),
+            limit: OnceLock::new(),
             labels: Labels::default(),
             encoding: TREE.to_owned(),
             origin: None,
@@ -667,5 +667,17 @@ impl Store {
                 return Ok(Some(report));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_writer_may_go_from_thread_to_thread_and_be_looked_at_by_several() {
+        fn can_be_shared<T: Send + Sync>(_: &T) {}
+        let dir = tempfile::tempdir().unwrap();
+        can_be_shared(&Store::create(dir.path().join("store")).unwrap().writer());
     }
 }
