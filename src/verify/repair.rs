@@ -131,7 +131,7 @@ impl Repairer<'_> {
 
     fn sync(&self, entries: &[JudgedEntry], blobs: &[JudgedBlob]) -> Result<()> {
         let root = self.store.root();
-        entries.iter().try_for_each(|entry| root.sync_dir(&layout::entry_shard(entry.key.shard())))?;
+        self.store.sync_entries(entries.iter().map(|entry| entry.key))?;
         blobs.iter().try_for_each(|blob| root.sync_dir(&layout::blob_shard(blob.digest.shard())))?;
         root.sync_dir(&layout::QUARANTINE)
     }
