@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 # First, and not from deep within: CPython's stack of frames grows by pieces, and what goes on at the edge of one makes and
 # frees the next with each call. NumPy did so 500 times when a module that several others lie above imported it.
-import numpy as _numpy  # noqa: F401
+import numpy as _numpy
 
 from ndstash import errors
 from ndstash._cache import Cache

@@ -88,8 +88,8 @@ impl PrivateDir {
         self.file_of_mode(PRIVATE_MODE)
     }
 
-    /// Creates one that will be published [unsynced](PrivateFile::seal_unsynced), and has the mode from the start: a
-    /// blob's says that its time is set, too, so that is none.
+    /// Creates one that will be published [unsynced](PrivateFile::seal_unsynced), and has that mode from the start. Not for
+    /// a blob, whose mode says that its time is set, too.
     pub(crate) fn uncertified_file(self: &Arc<Self>) -> Result<PrivateFile> {
         self.file_of_mode(UNCERTIFIED_MODE)
     }
